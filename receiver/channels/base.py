@@ -1,0 +1,77 @@
+"""What every channel is: it fixes a message's bytes, sends them, and judges the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from receiver.core.content import Rendered
+from receiver.core.retrying import Failure, FailureClass
+
+
+class DeliveryError(Exception):
+    """A delivery attempt that did not succeed.
+
+    Raised ``from None``: the exceptions of libraries hold URLs, credentials and bodies, and stop here.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        """Wrap the judged ``failure``; its reason and code are all that is ever printed."""
+        super().__init__(failure.reason if failure.code is None else f"{failure.reason} ({failure.code})")
+        self.failure = failure
+
+
+def transient(reason: str, code: int | None = None, *, may_be_taken: bool = False) -> DeliveryError:
+    """A failure that passes by itself."""
+    return DeliveryError(Failure(FailureClass.TRANSIENT, reason, code, may_be_taken))
+
+
+def misconfigured(reason: str, code: int | None = None) -> DeliveryError:
+    """A failure that stays until a person mends it."""
+    return DeliveryError(Failure(FailureClass.MISCONFIGURED, reason, code))
+
+
+def rejected(reason: str, code: int | None = None) -> DeliveryError:
+    """The provider's no to this one message."""
+    return DeliveryError(Failure(FailureClass.REJECTED, reason, code))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One recipient's own no: ``final`` for a 5xx, else it is worth another attempt."""
+
+    address: str
+    code: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider took the message, for every recipient not in ``refusals``."""
+
+    code: int | None = None
+    refusals: tuple[Refusal, ...] = field(default=())
+
+
+class Channel(Protocol):
+    """One configured destination."""
+
+    @property
+    def name(self) -> str:
+        """The channel's name in the configuration."""
+
+    @property
+    def recipients(self) -> Sequence[str]:
+        """Addresses that each answer for themselves; empty for a channel that answers as one."""
+
+    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
+        """The exact bytes that go to the provider, now and in every repetition.
+
+        ``uid`` is the message's own id (letters and digits), ``at`` its time in UTC milliseconds. Holds no
+        credential: the bytes are stored.
+        """
+
+    async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
+        """Hand the bytes to the provider for these recipients; raises DeliveryError when it did not take them."""
+
+    async def close(self) -> None:
+        """Let go of kept connections."""

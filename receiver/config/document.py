@@ -1,0 +1,127 @@
+"""A YAML file as plain data, with the line of every key and item. Safe against whatever YAML can be made to do."""
+
+import re
+from typing import Any
+
+import yaml
+
+from receiver.config.problems import Finding, Path
+
+# Aliases multiply: nine lines can mean a billion values. Far above any configuration.
+MOST_VALUES = 200_000
+
+_TAG = "tag:yaml.org,2002:"
+# Times and binaries stay the texts they are written as, and so does 9:30, which YAML 1.1 takes for 570.
+_CONSTRUCTED = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float"))
+_TEXTS = frozenset(_TAG + kind for kind in ("str", "timestamp", "binary", "value", "merge"))
+
+
+class BadDocument(Exception):
+    """A text that is no YAML, or too much of it; ``line`` counts from 1, None when there is no one place."""
+
+    def __init__(self, line: int | None, wrong: str) -> None:
+        """Say what is wrong, without quoting the file: a credential may stand there."""
+        super().__init__(wrong)
+        self.line = line
+        self.wrong = wrong
+
+
+class Document:
+    """The data of a file: dicts with text keys, lists, texts, numbers, booleans and None.
+
+    ``findings`` are the mistakes that leave the rest readable, such as duplicate keys.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Read the YAML ``text``; raises BadDocument."""
+        self.findings: list[Finding] = []
+        self._lines: dict[Path, int] = {}
+        self._constructor = yaml.constructor.SafeConstructor()
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data: Any = None if node is None else self._value(node, (), ())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise BadDocument(None if mark is None else mark.line + 1, f"not YAML: {_told(error)}") from None
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            raise BadDocument(line, "not YAML: a character that YAML does not allow") from None
+        except RecursionError:
+            raise BadDocument(None, "nested too deeply") from None
+
+    def line(self, path: Path) -> int:
+        """The line of a key or item, from 1; of what is nearest around it when it is not in the file."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+    def _value(self, node: yaml.Node, path: Path, around: tuple[yaml.Node, ...]) -> Any:
+        """The node's value; ``around`` are the nodes that it is part of."""
+        self._lines.setdefault(path, node.start_mark.line + 1)
+        if len(self._lines) > MOST_VALUES:
+            raise BadDocument(None, f"too large: more than {MOST_VALUES} values, aliases counted where they are used")
+        if any(node is outer for outer in around):
+            raise BadDocument(node.start_mark.line + 1, "an alias that contains itself")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, (*around, node))
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, (*path, i), (*around, node)) for i, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        merged = []
+        for key, value in node.value:
+            if key.tag == f"{_TAG}merge":
+                merged.append(value)
+            elif not isinstance(key, yaml.ScalarNode):
+                self._lines[(*path, "?")] = key.start_mark.line + 1
+                self.findings.append(Finding((*path, "?"), "a key must be a text"))
+            elif key.value in values:
+                # The second one's own line, at a path that the first has already.
+                first, line = self.line((*path, key.value)), key.start_mark.line + 1
+                duplicate = (*path, f"{key.value} (line {line})")
+                self._lines[duplicate] = line
+                self.findings.append(Finding(duplicate, f"duplicate key; the first is in line {first}"))
+            else:
+                self._lines[(*path, key.value)] = key.start_mark.line + 1
+                values[key.value] = self._value(value, (*path, key.value), around)
+        for source in merged:
+            self._merge(source, values, path, around)
+        return values
+
+    def _merge(
+        self, source: yaml.Node, values: dict[str, Any], path: Path, around: tuple[yaml.Node, ...]
+    ) -> None:
+        """Add the keys of ``<<`` that the mapping does not have itself."""
+        for mapping in source.value if isinstance(source, yaml.SequenceNode) else [source]:
+            if not isinstance(mapping, yaml.MappingNode):
+                self.findings.append(Finding((*path, "<<"), "only mappings can be merged"))
+                continue
+            if any(mapping is outer for outer in around):
+                raise BadDocument(mapping.start_mark.line + 1, "an alias that contains itself")
+            own = yaml.MappingNode(
+                mapping.tag,
+                [(key, value) for key, value in mapping.value if key.value not in values],
+                mapping.start_mark,
+                mapping.end_mark,
+            )
+            values |= self._mapping(own, path, (*around, mapping))
+
+    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+        if node.tag in _CONSTRUCTED and ":" not in node.value and len(node.value) < 100:
+            try:
+                value = self._constructor.construct_object(node)
+            except ValueError:
+                # "0b" and "0x_" look like numbers to YAML and are none.
+                return node.value
+            return int(value) if isinstance(value, float) and value.is_integer() else value
+        if node.tag not in _TEXTS | _CONSTRUCTED:
+            self.findings.append(Finding(path, "YAML tags (!name) have no meaning here", "quote what begins with !"))
+        return node.value
+
+
+def _told(error: yaml.MarkedYAMLError) -> str:
+    """The parser's own words, but for what it quotes from the file beyond a character."""
+    words = ": ".join(part for part in (error.context, error.problem) if part)
+    return re.sub(r"""(['"])(?!<)[^'"]{2,}\1""", "…", words)

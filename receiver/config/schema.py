@@ -1,0 +1,69 @@
+"""The JSON Schema of the configuration file, generated from the types."""
+
+import json
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import NODEFAULT
+
+from receiver.config import durations, types
+from receiver.config.durations import Duration
+from receiver.secret import Secret
+
+# Tells a duration's schema from others; no validator need know it.
+DURATION = "prometheus-duration"
+
+
+@cache
+def generate() -> dict[str, Any]:
+    """The schema, draft 2020-12, as a JSON object. One object for all callers: don't change it."""
+    _, definitions = msgspec.json.schema_components(
+        [types.Config], schema_hook=_custom, ref_template="#/$defs/{name}"
+    )
+    for name, definition in definitions.items():
+        definition["title"] = name
+        _complete(getattr(types, name), definition["properties"])
+    config = definitions.pop("Config")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **config,
+        "title": "alert-receiver.yml",
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def text() -> str:
+    """The schema as it is committed and printed."""
+    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _custom(kind: type) -> dict[str, Any]:
+    if kind is Duration:
+        # The one number among durations is 0, which needs no unit.
+        return {
+            "type": ["string", "integer"],
+            "format": DURATION,
+            "pattern": "^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$",
+            "minLength": 1,
+            "minimum": 0,
+            "maximum": 0,
+        }
+    if kind is Secret:
+        return {"type": "string", "minLength": 1, "writeOnly": True}
+    raise NotImplementedError(kind)
+
+
+def _complete(section: type[msgspec.Struct], properties: dict[str, Any]) -> None:
+    """Add what msgspec leaves out: defaults that are made anew each time, and what ``type`` means."""
+    for field in msgspec.structs.fields(section):
+        if field.default_factory is not NODEFAULT:
+            properties[field.encode_name]["default"] = msgspec.to_builtins(field.default_factory(), enc_hook=_plain)
+    if "type" in properties and section.__struct_config__.tag:
+        properties["type"]["description"] = "What kind of channel this is."
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Duration):
+        return durations.written(value)
+    raise NotImplementedError(type(value))

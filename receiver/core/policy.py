@@ -1,0 +1,69 @@
+"""The configuration as the decisions see it: resolved, immutable, free of secrets. Read once per transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from receiver.core.matchers import Matcher
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityScale:
+    """The order of severities.
+
+    ``levels`` from least to most severe, ``aliases`` from other spellings to a level, ``default`` the level that a
+    missing or unknown severity counts as. All in lower case.
+    """
+
+    label: str
+    levels: tuple[str, ...]
+    default: str
+    aliases: Mapping[str, str]
+
+    def known(self, value: str) -> bool:
+        """Whether the value names a level, itself or by an alias."""
+        lowered = value.lower()
+        return self.aliases.get(lowered, lowered) in self.levels
+
+    def rank(self, value: str) -> int:
+        """The place of a severity label's value in ``levels``; of the default when it is missing or unknown."""
+        lowered = value.lower()
+        level = self.aliases.get(lowered, lowered)
+        return self.levels.index(level if level in self.levels else self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """A token bucket: ``messages`` per ``per`` milliseconds, at most ``burst`` of them saved up."""
+
+    messages: int
+    per: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPolicy:
+    """What is decided for one channel. Durations in milliseconds.
+
+    ``group_by`` is None for ``['...']``, every label. ``min_severity`` is a rank of the severity scale.
+    """
+
+    name: str
+    kind: str
+    alias: str | None
+    matchers: tuple[Matcher, ...]
+    min_severity: int
+    group_by: tuple[str, ...] | None
+    group_wait: int
+    group_threshold: int
+    group_interval: int
+    throttle: Throttle
+    send_resolved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that decisions need of the configuration, channels in its order."""
+
+    channels: tuple[ChannelPolicy, ...]
+    severity: SeverityScale
+    ignore_labels: frozenset[str]

@@ -1,0 +1,52 @@
+"""What a failed delivery means for the next attempt."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FailureClass(StrEnum):
+    """How a provider said no.
+
+    ``TRANSIENT`` passes by itself, ``MISCONFIGURED`` needs a person, ``REJECTED`` is about this one message.
+    """
+
+    TRANSIENT = "transient"
+    MISCONFIGURED = "misconfigured"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed delivery attempt.
+
+    ``reason`` is a short snake_case word from code (``timeout``, ``connection_refused``, ``auth_failed``…), never
+    the provider's text. ``code`` is the SMTP or HTTP status if there was one. ``may_be_taken``: the provider may
+    have accepted the message all the same, so exactly its bytes go again. ``retry_after`` is the wait in
+    milliseconds that the provider asked for.
+    """
+
+    failure_class: FailureClass
+    reason: str
+    code: int | None = None
+    may_be_taken: bool = False
+    retry_after: int | None = None
+
+
+FIRST_RETRY = 1_000
+LONGEST_RETRY = 300_000
+# A provider may ask for more patience than our own, but not for a day.
+LONGEST_WISH = 3_600_000
+
+
+def after(failure: Failure, failures_in_a_row: int, jitter: float) -> int:
+    """How long the channel rests after its n-th failure in a row (n ≥ 1), in milliseconds.
+
+    What needs a person is tried rarely; what passes by itself with exponential backoff. The provider's own word
+    comes first. ``jitter`` in [0, 1) shortens the wait by up to half, so that many receivers don't return at once.
+    """
+    if failure.retry_after is not None:
+        return min(max(failure.retry_after, FIRST_RETRY), LONGEST_WISH)
+    if failure.failure_class is not FailureClass.TRANSIENT:
+        return LONGEST_RETRY
+    longest: int = min(LONGEST_RETRY, FIRST_RETRY << min(failures_in_a_row - 1, 20))
+    return longest - int(longest * jitter / 2)

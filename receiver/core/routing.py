@@ -1,0 +1,40 @@
+"""Which channels take an alert, and why the others don't."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from receiver.core.policy import ChannelPolicy, Policy
+
+
+class Verdict(StrEnum):
+    """A channel's answer to an alert. ``FILTERED``: ``min_severity`` alone kept it out."""
+
+    TAKEN = "taken"
+    UNMATCHED = "unmatched"
+    FILTERED = "filtered"
+    NOT_ADDRESSED = "not_addressed"
+
+
+def addressed(policy: Policy, name: str | None) -> ChannelPolicy | None:
+    """The channel that ``/webhook/{name}`` means, by name or alias; None for no name and for an unknown one."""
+    if name is None:
+        return None
+    return next((channel for channel in policy.channels if name in (channel.name, channel.alias)), None)
+
+
+def route(
+    labels: Mapping[str, str], policy: Policy, only: ChannelPolicy | None = None
+) -> tuple[Verdict, ...]:
+    """The verdict of each channel, in the policy's order; with ``only``, no other channel is asked."""
+    severity = policy.severity.rank(labels.get(policy.severity.label, ""))
+    verdicts = []
+    for channel in policy.channels:
+        if only is not None and channel is not only:
+            verdicts.append(Verdict.NOT_ADDRESSED)
+        elif not all(matcher.matches(labels) for matcher in channel.matchers):
+            verdicts.append(Verdict.UNMATCHED)
+        elif severity < channel.min_severity:
+            verdicts.append(Verdict.FILTERED)
+        else:
+            verdicts.append(Verdict.TAKEN)
+    return tuple(verdicts)

@@ -1,0 +1,222 @@
+"""A Slack incoming-webhook endpoint of our own: the real one's answers, limits and bad days, on loopback.
+
+Nothing here is shared with the renderer that it checks: the limits are Slack's, each with its source.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+PATH = "/services/T00000000/B00000000/demo"
+
+_DOCS = "https://docs.slack.dev"
+_BLOCKS = f"{_DOCS}/reference/block-kit/blocks"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most that Slack takes of something, the word it refuses more with (status 400), and who says so."""
+
+    most: int
+    word: str
+    source: str
+
+
+LIMITS = {
+    "blocks": Limit(50, "invalid_blocks", _BLOCKS),
+    "header text": Limit(150, "invalid_blocks", f"{_BLOCKS}/header-block"),
+    "section text": Limit(3000, "invalid_blocks", f"{_BLOCKS}/section-block"),
+    "section fields": Limit(10, "invalid_blocks", f"{_BLOCKS}/section-block"),
+    "field text": Limit(2000, "invalid_blocks", f"{_BLOCKS}/section-block"),
+    "context elements": Limit(10, "invalid_blocks", f"{_BLOCKS}/context-block"),
+    "element text": Limit(3000, "invalid_blocks", f"{_DOCS}/reference/block-kit/composition-objects/text-object"),
+    "block_id": Limit(255, "invalid_blocks", _BLOCKS),
+    # Not documented: "12,000 text characters with a buffer for block containers", says a maintainer.
+    "all text": Limit(12_000, "msg_blocks_too_long", "https://github.com/slackapi/bolt-js/issues/2509"),
+    "attachments": Limit(100, "too_many_attachments", f"{_DOCS}/messaging/sending-messages-using-incoming-webhooks"),
+}
+
+MESSAGES_PER_SECOND = 1
+"""https://docs.slack.dev/apis/web-api/rate-limits: "Posting messages: 1 per second"; a refusal is a 429."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An accepted message; ``at`` is on the endpoint's clock, in seconds."""
+
+    payload: Mapping[str, object]
+    body: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """One scripted bad answer. ``hang`` never answers, ``drop`` closes the connection before or after reading."""
+
+    status: int = 500
+    body: str = "rollup_error"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hang: bool = False
+    drop: str = ""
+
+
+class Refused(Exception):
+    """Slack's no: a status 400 with one word."""
+
+
+class SlackEndpoint:
+    """The endpoint. ``messages`` are those it accepted, in order; ``requests`` counts all that came."""
+
+    def __init__(self, *, rate_limited: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take one message a second if ``rate_limited``; ``clock`` gives seconds."""
+        self.rate_limited = rate_limited
+        self.messages: list[Message] = []
+        self.requests = 0
+        self.url = ""
+        self._clock = clock
+        self._script: deque[Failing] = deque()
+        self._arrived = asyncio.Condition()
+        self._released = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; ``url`` is where to post from now on."""
+        app = web.Application(client_max_size=2**22)
+        app.router.add_post(PATH, self._receive)
+        app.router.add_route("*", "/{path:.*}", _no_service)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        address = self._runner.addresses[0]
+        self.url = f"http://{address[0]}:{address[1]}{PATH}"
+
+    async def stop(self) -> None:
+        """Stop listening and let go of every hanging request."""
+        self._released.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def wait_for(self, count: int) -> list[Message]:
+        """Return the messages once there are ``count`` of them; bound the wait with ``asyncio.timeout``."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.messages) >= count)
+        return self.messages
+
+    def fail_next(
+        self, status: int = 500, body: str = "rollup_error", headers: Mapping[str, str] | None = None, *, times: int = 1
+    ) -> None:
+        """Answer the next requests like this, whatever they hold."""
+        self._script.extend([Failing(status, body, headers or {})] * times)
+
+    def hang_next(self) -> None:
+        """Accept the next message and never answer, until ``stop``."""
+        self._script.append(Failing(hang=True))
+
+    def drop_next(self, when: str = "after") -> None:
+        """Close the connection of the next request ``before`` its body is read, or ``after`` accepting it."""
+        self._script.append(Failing(drop=when))
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        failing = self._script.popleft() if self._script else None
+        if failing and failing.drop == "before":
+            return _dropped(request)
+        body = await request.read()
+        if failing and not (failing.hang or failing.drop):
+            return web.Response(status=failing.status, text=failing.body, headers=failing.headers)
+        if self._too_soon():
+            return web.Response(status=429, text="rate_limited", headers={"Retry-After": "1"})
+        try:
+            payload = accepted(body)
+        except Refused as refused:
+            return web.Response(status=400, text=str(refused))
+        async with self._arrived:
+            self.messages.append(Message(payload, body, self._clock()))
+            self._arrived.notify_all()
+        if failing and failing.hang:
+            await self._released.wait()
+        return _dropped(request) if failing else web.Response(text="ok")
+
+    def _too_soon(self) -> bool:
+        return (
+            self.rate_limited and bool(self.messages) and self._clock() - self.messages[-1].at < 1 / MESSAGES_PER_SECOND
+        )
+
+
+async def _no_service(request: web.Request) -> web.Response:
+    return web.Response(status=404, text="no_service")
+
+
+def _dropped(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def accepted(body: bytes) -> Mapping[str, object]:
+    """The payload if Slack would take it; raises Refused with Slack's word."""
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        raise Refused("invalid_payload") from None
+    if not isinstance(payload, dict):
+        raise Refused("invalid_payload")
+    if not any(payload.get(name) for name in ("text", "blocks", "attachments")):
+        raise Refused("no_text")
+    _within("attachments", payload.get("attachments", []))
+    blocks = payload.get("blocks", [])
+    if not isinstance(blocks, list):
+        raise Refused("invalid_blocks_format")
+    _within("blocks", blocks)
+    characters = [len(text) for block in blocks for text in _texts(block)]
+    if sum(characters) > LIMITS["all text"].most:
+        raise Refused(LIMITS["all text"].word)
+    return payload
+
+
+def _within(name: str, value: object) -> None:
+    limit = LIMITS[name]
+    if not isinstance(value, (str, list)) or len(value) > limit.most:
+        raise Refused(limit.word)
+
+
+def _texts(block: object) -> Iterator[str]:
+    """Every text of one block, each checked."""
+    if not isinstance(block, dict):
+        raise Refused("invalid_blocks")
+    _within("block_id", block.get("block_id", ""))
+    match block.get("type"):
+        case "header":
+            yield _text(block.get("text"), "header text", ("plain_text",))
+        case "section":
+            fields = block.get("fields", [])
+            _within("section fields", fields)
+            if "text" not in block and not fields:
+                raise Refused("invalid_blocks")
+            if "text" in block:
+                yield _text(block["text"], "section text")
+            yield from [_text(value, "field text") for value in fields]
+        case "context":
+            elements = block.get("elements")
+            _within("context elements", elements)
+            if not elements:
+                raise Refused("invalid_blocks")
+            yield from [_text(value, "element text") for value in elements]
+        case "divider":
+            return
+        case _:
+            raise Refused("invalid_blocks")
+
+
+def _text(value: object, limit: str, types: tuple[str, ...] = ("plain_text", "mrkdwn")) -> str:
+    text = value.get("text") if isinstance(value, dict) and value.get("type") in types else None
+    if not isinstance(text, str) or not text:  # empty text is refused: the text object's minimum is 1
+        raise Refused("invalid_blocks")
+    _within(limit, text)
+    return text

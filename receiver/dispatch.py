@@ -1,0 +1,197 @@
+"""One loop per channel: claim → render → send → settle. A dead or slow channel delays no other."""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from receiver.channels.base import Channel, DeliveryError, Receipt
+from receiver.core.content import Content, Rendered
+from receiver.core.policy import Policy
+from receiver.core.retrying import Failure
+from receiver.messages import plain
+from receiver.metrics import Metrics
+from receiver.store.connect import StoreUnavailable, Tx
+from receiver.store.messages import Answer
+from receiver.store.writer import StoreFull, Writer
+from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix
+from receiver.transitions.settle import Attempt, Settled, settle
+
+log = logging.getLogger(__name__)
+
+# The wake event is a hint, this poll is the truth.
+LONGEST_REST = 30_000
+STORE_RETRY_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A channel, and how its messages are rendered."""
+
+    channel: Channel
+    render: Callable[[Content], Rendered]
+
+
+class Dispatcher:
+    """The loop of one channel."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        writer: Writer,
+        policy: Policy,
+        metrics: Metrics,
+        clock: Callable[[], int],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """``clock`` gives UTC milliseconds, ``jitter`` a number in [0, 1)."""
+        self._outlet = outlet
+        self._writer = writer
+        self._policy = policy
+        self._metrics = metrics
+        self._clock = clock
+        self._jitter = jitter
+        self._news = asyncio.Event()
+        self._rest: Rest | None = None
+        self._stopping = False
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return self._outlet.channel.name
+
+    def wake(self, due_at: int) -> None:
+        """News becomes due at this instant: a hint not to sleep past it."""
+        rest = self._rest
+        if rest is None or (rest.heeds_news and (rest.until is None or due_at < rest.until)):
+            self._news.set()
+
+    def stop(self) -> None:
+        """Let the loop end after the attempt that is under way."""
+        self._stopping = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Send what is due until told to stop."""
+        while not self._stopping:
+            self._news.clear()
+            match await self._write(self._claim):
+                case Rest() as rest:
+                    await self._sleep(rest)
+                case Claimed() as claimed:
+                    fixed = await self._fix(claimed)
+                    await self._attempt(fixed)
+                case Repeat() as repeat:
+                    log.info("sending the same bytes again", extra=self._facts(repeat))
+                    await self._attempt(repeat)
+
+    def _claim(self, tx: Tx) -> Claimed | Repeat | Rest:
+        return claim(tx, self.name, uuid.uuid4().hex, self._policy, self._clock())
+
+    async def _fix(self, claimed: Claimed) -> Repeat:
+        channel, message = self._outlet.channel, claimed.message
+        rendered, payload = await asyncio.to_thread(self._build, claimed.content, message.claimed_at)
+        recipients = channel.recipients
+        return await self._write(lambda tx: fix(tx, claimed, rendered.subject, payload, recipients))
+
+    def _build(self, content: Content, at: int) -> tuple[Rendered, bytes]:
+        channel = self._outlet.channel
+        try:
+            rendered = self._outlet.render(content)
+            return rendered, channel.build(rendered, content.uid, at)
+        except Exception:
+            # Whatever is wrong with one rendering, its alerts are told.
+            log.exception("rendering failed, sending the plainest form", extra={"channel": self.name})
+            rendered = plain.render(content)
+            return rendered, channel.build(rendered, content.uid, at)
+
+    async def _attempt(self, repeat: Repeat) -> None:
+        channel, metrics = self._outlet.channel, self._metrics
+        began_at, began = self._clock(), time.perf_counter()
+        failure: Failure | None = None
+        receipt = Receipt()
+        try:
+            receipt = await channel.send(repeat.payload, repeat.recipients)
+        except DeliveryError as error:
+            failure = error.failure
+        took = time.perf_counter() - began
+        metrics.delivery_duration.labels(self.name).observe(took)
+        metrics.attempts.labels(self.name, "failed" if failure else "taken").inc()
+        attempt = Attempt(
+            sent=repeat,
+            began_at=began_at,
+            took=int(took * 1000),
+            answers={} if failure else _answers(repeat, receipt),
+            code=receipt.code,
+            failure=failure,
+            jitter=self._jitter(),
+        )
+        settled = await self._write(lambda tx: settle(tx, attempt, self._policy, self._clock()))
+        self._report(attempt, settled)
+
+    def _report(self, attempt: Attempt, settled: Settled) -> None:
+        metrics, facts = self._metrics, self._facts(attempt.sent)
+        for state, _code in attempt.answers.values():
+            if state is Answer.REFUSED:
+                metrics.recipients_refused.labels(self.name).inc()
+        if attempt.failure is not None:
+            failure = attempt.failure
+            metrics.failures.labels(self.name, failure.reason).inc()
+            facts |= {"class": failure.failure_class, "reason": failure.reason, "code": failure.code}
+            facts |= {"may_be_taken": failure.may_be_taken, "retry_in_ms": settled.rest}
+            log.warning("delivery failed, everything in it stays pending", extra=facts)
+        if settled.told:
+            metrics.messages_sent.labels(self.name, attempt.sent.message.kind).inc()
+            now = self._clock()
+            for since, n in settled.arrivals:
+                for _ in range(n):
+                    metrics.alert_latency.labels(self.name).observe(max(0, now - since) / 1000)
+            log.info("message sent", extra=facts | {"alerts": settled.told, "took_ms": attempt.took})
+
+    def _facts(self, repeat: Repeat) -> dict[str, object]:
+        message = repeat.message
+        return {"channel": self.name, "message": message.uid, "reason_sent": message.reason}
+
+    async def _sleep(self, rest: Rest) -> None:
+        if rest.throttled:
+            self._metrics.throttled.labels(self.name).inc()
+            log.info("throttled, what is due waits for the next token", extra={"channel": self.name})
+        wait = LONGEST_REST if rest.until is None else min(LONGEST_REST, rest.until - self._clock())
+        if wait <= 0 or self._stopping:
+            return
+        self._rest = rest
+        try:
+            async with asyncio.timeout(wait / 1000):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._rest = None
+
+    async def _write(self, work: Callable[[Tx], T]) -> T:
+        """Insist: what a provider has taken must reach the books, or it would be sent again."""
+        while True:
+            try:
+                return await self._writer.run(work)
+            except (StoreUnavailable, StoreFull) as error:
+                log.error("the store refuses, trying again", extra={"channel": self.name, "error": str(error)})
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+
+
+def _answers(repeat: Repeat, receipt: Receipt) -> dict[str, tuple[Answer, int | None]]:
+    """Each recipient's answer; who was refused for now is asked again."""
+    refusals = {refusal.address: refusal for refusal in receipt.refusals}
+    answers: dict[str, tuple[Answer, int | None]] = {}
+    for address in repeat.recipients:
+        refusal = refusals.get(address)
+        if refusal is None:
+            answers[address] = (Answer.ACCEPTED, receipt.code)
+        else:
+            answers[address] = (Answer.REFUSED if refusal.final else Answer.AWAITED, refusal.code)
+    return answers

@@ -1,0 +1,154 @@
+"""The words that all renderings share: cleaned text, times, counts, the subject.
+
+Texts are cut before they are cleaned, so that a megabyte costs no more than the few characters it may show.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from receiver.core.content import Content, Line, Told
+
+SUBJECT_LIMIT = 150
+"""Characters of a subject; Slack's header block takes no more (docs.slack.dev, header block)."""
+
+NAME_LIMIT = 80
+"""Characters of an alertname or a group label's value within a longer sentence."""
+
+PLACE_LABELS = ("cluster", "namespace")
+"""Group labels that say where rather than what: the subject puts them in parentheses."""
+
+_KINDS_NAMED = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# What Unicode calls a line break (UAX 14: BK, CR, LF, NL); kept apart from other controls to keep paragraphs.
+_LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
+
+# C0, DEL and C1; invisible and direction-changing characters (a label must not reorder the words around it);
+# lone surrogates and noncharacters, which encoders refuse. Zero-width joiners stay: emoji need them.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
+
+STATES = {
+    Told.FIRING: "firing",
+    Told.RESOLVED: "resolved",
+    Told.FIRED_AND_RESOLVED: "fired and resolved",
+}
+
+REASONS = {
+    "repeat": "Reminder: still firing.",
+    "failover": "Told here because the alerts' own channel could not deliver.",
+    "catch_up": "Delayed: this gathers what became due while alert-receiver was down.",
+    "recovered": "Delayed: this channel could not be reached for a while.",
+    "throttled": "More was due than this channel may send, so several groups share this message.",
+}
+"""Why a message is worth a word of explanation, by ``Content.reason``; the everyday reasons need none."""
+
+
+def paragraph(text: str, limit: int) -> str:
+    r"""At most ``limit`` characters of running text, its only control character ``\n``.
+
+    Anything harmful becomes a visible U+FFFD; a cut shows as an ellipsis.
+    """
+    text = text[: 2 * limit + 2]
+    text = _LINE_BREAK.sub("\n", text).replace("\t", " ")
+    text = re.sub(r"\n{3,}", "\n\n", _HARMFUL.sub("\ufffd", text)).strip()
+    return _cut(text, limit)
+
+
+def one_line(text: str, limit: int) -> str:
+    """At most ``limit`` characters on one line, whitespace folded to single spaces; else as ``paragraph``."""
+    return _cut(" ".join(paragraph(text, 2 * limit).split()), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def utc(at: int) -> str:
+    """An instant in UTC milliseconds as ``2026-11-20 20:52:06 UTC``."""
+    try:
+        return (_EPOCH + timedelta(milliseconds=at)).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except OverflowError:  # Python's calendar ends with the years 1 and 9999, a sender's need not
+        return "an unreadable time"
+
+
+def duration(length: int) -> str:
+    """Milliseconds in their two largest units, rounded down: ``3d 4h``, ``5m 0s``; never negative."""
+    seconds = max(length, 0) // 1000
+    parts = [
+        (seconds // 86_400, "d"),
+        (seconds // 3600 % 24, "h"),
+        (seconds // 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ]
+    first = next((index for index, (amount, _) in enumerate(parts) if amount), len(parts) - 1)
+    return " ".join(f"{amount:,}{unit}" for amount, unit in parts[first : first + 2])
+
+
+def number(amount: int, one: str, many: str) -> str:
+    """``1 alert``, ``9,476 alerts``."""
+    return f"{amount:,} {one if amount == 1 else many}"
+
+
+def alert_name(line: Line) -> str:
+    """The alert's name on one line, or words that say it has none."""
+    return one_line(line.labels.get("alertname", ""), NAME_LIMIT) or "(no alertname)"
+
+
+def subject(content: Content) -> str:
+    """At most SUBJECT_LIMIT characters: ``[FIRING:2, RESOLVED:1] HighErrorRate checkout (prod-eu)``."""
+    values = {name: one_line(value, NAME_LIMIT) for name, value in sorted(content.group.items())}
+    what = values.pop("alertname", "") or _names(content)
+    where = " ".join(values.pop(name) for name in PLACE_LABELS if name in values)
+    parts = [f"[{_counts(content)}]", what, *values.values(), f"({where})" if where else ""]
+    return one_line(" ".join(parts), SUBJECT_LIMIT)
+
+
+def _counts(content: Content) -> str:
+    if content.resolved == content.news == 1:
+        return "RESOLVED"
+    counts = (
+        ("FIRING", content.firing),
+        ("RESOLVED", content.resolved),
+        ("FIRED AND RESOLVED", content.fired_and_resolved),
+    )
+    return ", ".join(f"{word}:{count}" for word, count in counts if count) or content.kind.upper()
+
+
+def _names(content: Content) -> str:
+    """The alertnames of a message whose group does not name one."""
+    names = list(dict.fromkeys(alert_name(line) for line in content.lines))
+    if len(names) > 2 or content.news > len(content.lines):
+        return ", ".join(names[:2]) + " and more" if names else number(content.news, "alert", "alerts")
+    return ", ".join(names)
+
+
+def rest(content: Content, shown: int) -> str:
+    """What the message tells beyond its first ``shown`` lines; empty when that is nothing.
+
+    Names and severities are known of ``content.lines`` alone; what lies beyond them is counted by state only.
+    """
+    left = Counter({Told.FIRING: content.firing, Told.RESOLVED: content.resolved})
+    left[Told.FIRED_AND_RESOLVED] = content.fired_and_resolved
+    left.subtract(line.told for line in content.lines[:shown])
+    total = content.news - shown
+    if total <= 0:
+        return ""
+    states = ", ".join(f"{amount:,} {STATES[told]}" for told, amount in left.items() if amount > 0)
+    kinds = kinds_of(content.lines[shown:])
+    if kinds and content.news > len(content.lines):
+        kinds.append(f"{content.news - len(content.lines):,} not listed")
+    return f"and {total:,} more ({states}){': ' if kinds else ''}{', '.join(kinds)}"
+
+
+def kinds_of(lines: Iterable[Line]) -> list[str]:
+    """``9,000 × HighErrorRate (critical)`` and so on: the five most frequent kinds, the others counted."""
+    counted = Counter(f"{alert_name(line)} ({one_line(line.severity, NAME_LIMIT)})" for line in lines)
+    kinds = counted.most_common()
+    named = [f"{amount:,} × {kind}" for kind, amount in kinds[:_KINDS_NAMED]]
+    others = sum(amount for _, amount in kinds[_KINDS_NAMED:])
+    return [*named, f"{others:,} of other kinds"] if others else named

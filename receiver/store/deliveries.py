@@ -1,0 +1,189 @@
+"""Deliveries, their groups, and what left the pending without a message."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, bindparam, case, exists, func, select
+
+from receiver.core.alerts import Status
+from receiver.core.entries import Delivery, Outcome, Phase
+from receiver.core.grouping import Group, Reason
+from receiver.store import schema
+from receiver.store.alerts import dump, parse
+from receiver.store.connect import Tx
+from receiver.store.upserts import chunks, upsert
+
+_OF_EPISODES = select(schema.delivery).where(schema.delivery.c.episode_id.in_(bindparam("episodes", expanding=True)))
+_SAVE = upsert(schema.delivery)
+_GROUPS_BY_KEY = select(schema.alert_group).where(schema.alert_group.c.key.in_(bindparam("keys", expanding=True)))
+_GROUPS_BY_ID = select(schema.alert_group).where(schema.alert_group.c.id.in_(bindparam("ids", expanding=True)))
+_SAVE_GROUP = upsert(schema.alert_group)
+# A message that its provider may have goes again before anything newer of its group.
+_HAS_OPEN_MESSAGE = exists().where(
+    schema.message.c.channel_id == schema.alert_group.c.channel_id,
+    schema.message.c.group_id == schema.alert_group.c.id,
+    schema.message.c.state.in_(["claimed", "unknown"]),
+)
+_FIRST_DUE = (
+    select(schema.alert_group)
+    .where(
+        ~_HAS_OPEN_MESSAGE,
+        schema.alert_group.c.channel_id == bindparam("channel"),
+        schema.alert_group.c.due_at <= bindparam("now"),
+    )
+    # A group that failed three times goes last, so that what is wrong with it delays no other.
+    .order_by(
+        schema.alert_group.c.failures >= 3,
+        schema.alert_group.c.severity.desc(),
+        schema.alert_group.c.due_at,
+        schema.alert_group.c.labels,
+    )
+    .limit(1)
+)
+_NEXT_DUE_AT = select(func.min(schema.alert_group.c.due_at)).where(
+    schema.alert_group.c.channel_id == bindparam("channel"),
+    schema.alert_group.c.due_at.is_not(None),
+    ~_HAS_OPEN_MESSAGE,
+)
+_WAITING_OF_GROUPS = (
+    select(
+        schema.delivery.c.group_id,
+        func.count().label("waiting"),
+        func.sum(case((schema.delivery.c.status == Status.FIRING, 1), else_=0)).label("openings"),
+        func.min(schema.delivery.c.since).label("oldest_at"),
+        func.max(schema.delivery.c.severity).label("severity"),
+    )
+    .where(
+        schema.delivery.c.group_id.in_(bindparam("groups", expanding=True)),
+        schema.delivery.c.phase == Phase.WAITING,
+    )
+    .group_by(schema.delivery.c.group_id)
+)
+_DEPART = schema.departure.insert()
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """An entry that left the pending without a message."""
+
+    channel_id: int
+    alert_id: int
+    episode_id: int | None
+    status: Status
+    outcome: Outcome
+    reason: str
+
+
+def load(tx: Tx, episode_ids: Sequence[int]) -> dict[tuple[int, int], Delivery]:
+    """The deliveries of these episodes, by (channel, episode)."""
+    found = {}
+    for chunk in chunks(episode_ids):
+        for row in tx.rows(_OF_EPISODES, {"episodes": chunk}):
+            found[row["channel_id"], row["episode_id"]] = _delivery(row)
+    return found
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
+        channel_id=row["channel_id"],
+        episode_id=row["episode_id"],
+        group_id=row["group_id"],
+        phase=Phase(row["phase"]),
+        version=row["version"],
+        claimed=row["claimed"],
+        status=Status(row["status"]),
+        told=Status(row["told"]) if row["told"] else None,
+        told_at=row["told_at"],
+        since=row["since"],
+        severity=row["severity"],
+        duplicates=row["duplicates"],
+    )
+
+
+def save(tx: Tx, deliveries: Iterable[Delivery]) -> None:
+    """Write the deliveries' rows."""
+    columns = [column.name for column in schema.delivery.columns]
+    tx.run(_SAVE, [{name: getattr(delivery, name) for name in columns} for delivery in deliveries])
+
+
+def groups_by_key(tx: Tx, keys: Sequence[str]) -> list[Group]:
+    """The groups known by these keys."""
+    return [_group(row) for chunk in chunks(keys) for row in tx.rows(_GROUPS_BY_KEY, {"keys": chunk})]
+
+
+def groups_by_id(tx: Tx, ids: Sequence[int]) -> list[Group]:
+    """The groups with these ids."""
+    return [_group(row) for chunk in chunks(ids) for row in tx.rows(_GROUPS_BY_ID, {"ids": chunk})]
+
+
+def first_due(tx: Tx, channel_id: int, now: int) -> Group | None:
+    """The group whose turn it is: most severe first, then longest due; not one with a message still open."""
+    rows = tx.rows(_FIRST_DUE, {"channel": channel_id, "now": now})
+    return _group(rows[0]) if rows else None
+
+
+def next_due_at(tx: Tx, channel_id: int) -> int | None:
+    """When the next group of the channel becomes due; None when none waits."""
+    due_at: int | None = tx.scalar(_NEXT_DUE_AT, {"channel": channel_id})
+    return due_at
+
+
+def _group(row: RowMapping) -> Group:
+    return Group(
+        id=row["id"],
+        channel_id=row["channel_id"],
+        key=row["key"],
+        labels=parse(row["labels"]),
+        waiting=row["waiting"],
+        openings=row["openings"],
+        oldest_at=row["oldest_at"],
+        severity=row["severity"],
+        due_at=row["due_at"],
+        due_reason=Reason(row["due_reason"]) if row["due_reason"] else None,
+        last_sent_at=row["last_sent_at"],
+        truncated=row["truncated"],
+        failures=row["failures"],
+    )
+
+
+def save_groups(tx: Tx, groups: Iterable[Group]) -> None:
+    """Write the groups' rows."""
+    columns = [column.name for column in schema.alert_group.columns if column.name != "labels"]
+    tx.run(
+        _SAVE_GROUP,
+        [{name: getattr(group, name) for name in columns} | {"labels": dump(group.labels)} for group in groups],
+    )
+
+
+def recount(tx: Tx, groups: Sequence[Group]) -> None:
+    """Set what waits in these groups from their rows."""
+    counted: dict[int, Any] = {}
+    for chunk in chunks([group.id for group in groups]):
+        counted.update({row["group_id"]: row for row in tx.rows(_WAITING_OF_GROUPS, {"groups": chunk})})
+    for group in groups:
+        row = counted.get(group.id)
+        group.waiting = row["waiting"] if row else 0
+        group.openings = row["openings"] if row else 0
+        group.oldest_at = row["oldest_at"] if row else None
+        group.severity = row["severity"] if row else 0
+
+
+def depart(tx: Tx, departures: Iterable[Departure], now: int) -> None:
+    """Keep why these entries left the pending without a message."""
+    tx.run(
+        _DEPART,
+        [
+            {
+                "id": tx.new_id(schema.departure),
+                "channel_id": departure.channel_id,
+                "alert_id": departure.alert_id,
+                "episode_id": departure.episode_id,
+                "status": departure.status,
+                "outcome": departure.outcome,
+                "reason": departure.reason,
+                "at": now,
+            }
+            for departure in departures
+        ],
+    )

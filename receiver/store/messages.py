@@ -1,0 +1,303 @@
+"""Messages: the deliveries they tell, their fixed bytes, their attempts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import RowMapping, and_, bindparam, case, func, insert, literal, select, update
+
+from receiver.core.alerts import Status
+from receiver.core.content import Line, Told
+from receiver.core.entries import Outcome, Phase
+from receiver.core.retrying import Failure
+from receiver.store import schema
+from receiver.store.alerts import parse
+from receiver.store.connect import Tx
+
+# A message renders the first of its lines and counts the rest.
+LINES_RENDERED = 500
+ALSO_FIRING_RENDERED = 50
+
+
+class State(StrEnum):
+    """Where a message is.
+
+    ``CLAIMED``: its members are fixed, nothing was sent. ``UNKNOWN``: its bytes are fixed and a provider may have
+    them. The others are final; ``DISSOLVED`` means that its members wait again.
+    """
+
+    CLAIMED = "claimed"
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    DISSOLVED = "dissolved"
+    DEAD = "dead"
+
+
+class Answer(StrEnum):
+    """A recipient's own answer to a message."""
+
+    AWAITED = "awaited"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message's row, without its bytes."""
+
+    id: int
+    uid: str
+    channel_id: int
+    group_id: int
+    kind: str
+    reason: str
+    state: State
+    items: int
+    truncated: int
+    claimed_at: int
+    attempts: int = 0
+    retry_at: int | None = None
+
+
+_m, _i, _d, _e, _a = schema.message, schema.message_item, schema.delivery, schema.episode, schema.alert
+
+_COLUMNS = [column for column in _m.columns if column.name not in ("payload", "subject", "settled_at")]
+_OPEN = (
+    select(*_COLUMNS)
+    .where(_m.c.channel_id == bindparam("channel"), _m.c.state.in_([State.CLAIMED, State.UNKNOWN]))
+    .order_by(_m.c.retry_at, _m.c.id)
+)
+_PAYLOAD = select(_m.c.payload).where(_m.c.id == bindparam("message"))
+_INSERT = _m.insert()
+_FIX = (
+    update(_m)
+    .where(_m.c.id == bindparam("message"), _m.c.state == State.CLAIMED)
+    .values(state=State.UNKNOWN, subject=bindparam("subject"), payload=bindparam("payload"))
+)
+# The bytes served their purpose once a message is settled.
+_SETTLE = (
+    update(_m)
+    .where(_m.c.id == bindparam("message"))
+    .values(state=bindparam("state"), settled_at=bindparam("now"), payload=None)
+)
+_RETRY = update(_m).where(_m.c.id == bindparam("message")).values(attempts=_m.c.attempts + 1, retry_at=bindparam("at"))
+_LINE = case(
+    (_d.c.status == Status.FIRING, Told.FIRING.value),
+    (_d.c.told.is_(None), Told.FIRED_AND_RESOLVED.value),
+    else_=Told.RESOLVED.value,
+)
+_CLAIM_ITEMS = insert(_i).from_select(
+    ["message_id", "episode_id", "version", "status", "line", "since", "severity"],
+    select(
+        bindparam("message"),
+        _d.c.episode_id,
+        _d.c.version,
+        _d.c.status,
+        _LINE,
+        _d.c.since,
+        _d.c.severity,
+    ).where(_d.c.group_id == bindparam("group"), _d.c.phase == Phase.WAITING),
+)
+_CLAIM_DELIVERIES = (
+    update(_d)
+    .where(_d.c.group_id == bindparam("group"), _d.c.phase == Phase.WAITING)
+    .values(phase=Phase.SENDING, claimed=_d.c.version)
+)
+_MEMBER = and_(
+    _i.c.message_id == bindparam("message"),
+    _d.c.episode_id == _i.c.episode_id,
+    _d.c.channel_id == bindparam("channel"),
+)
+_UNCHANGED = _d.c.version == _i.c.version
+_TOLD = (
+    update(_d)
+    .where(_MEMBER)
+    .values(
+        told=_i.c.status,
+        told_at=bindparam("now"),
+        claimed=None,
+        phase=case((_UNCHANGED, Phase.IDLE.value), else_=_d.c.phase),
+    )
+)
+_WAIT_AGAIN = (
+    update(_d).where(_MEMBER).values(claimed=None, phase=case((_UNCHANGED, Phase.WAITING.value), else_=_d.c.phase))
+)
+_OVERTAKEN = update(_i).where(_MEMBER, ~_UNCHANGED).values(outcome=Outcome.SUPERSEDED)
+_DELIVERED = update(_i).where(_i.c.message_id == bindparam("message")).values(outcome=Outcome.DELIVERED)
+_ARRIVALS = (
+    select(_i.c.since, func.count().label("n")).where(_i.c.message_id == bindparam("message")).group_by(_i.c.since)
+)
+_COUNTS = select(_i.c.line, func.count().label("n")).where(_i.c.message_id == bindparam("message")).group_by(_i.c.line)
+_FACTS = [
+    _e.c.starts_at,
+    _e.c.ends_at,
+    _e.c.last_seen,
+    _e.c.again,
+    _e.c.annotations,
+    _e.c.links,
+    _e.c.generator_url,
+    _e.c.external_url,
+    _e.c.defect,
+    _a.c.labels,
+    _a.c.fingerprint,
+]
+_LINES = (
+    select(_i.c.line, _i.c.severity, *_FACTS)
+    .join(_e, _e.c.id == _i.c.episode_id)
+    .join(_a, _a.c.id == _e.c.alert_id)
+    .where(_i.c.message_id == bindparam("message"))
+    .order_by(_i.c.line != Told.FIRING, _i.c.severity.desc(), _e.c.starts_at, _a.c.labels)
+    .limit(LINES_RENDERED)
+)
+_STILL_FIRING = and_(
+    _d.c.group_id == bindparam("group"),
+    _d.c.phase == Phase.IDLE,
+    _d.c.status == Status.FIRING,
+    _d.c.told == Status.FIRING,
+    _e.c.closed_at.is_(None),
+)
+_ALSO_FIRING = (
+    select(literal(Told.FIRING.value).label("line"), _d.c.severity, *_FACTS)
+    .join(_e, _e.c.id == _d.c.episode_id)
+    .join(_a, _a.c.id == _e.c.alert_id)
+    .where(_STILL_FIRING)
+    .order_by(_d.c.severity.desc(), _e.c.starts_at, _a.c.labels)
+    .limit(ALSO_FIRING_RENDERED)
+)
+_COUNT_ALSO_FIRING = select(func.count()).select_from(_d.join(_e, _e.c.id == _d.c.episode_id)).where(_STILL_FIRING)
+_ATTEMPT = schema.attempt.insert()
+_r = schema.recipient
+_EXPECT = _r.insert()
+_AWAITED = select(_r.c.address).where(_r.c.message_id == bindparam("message"), _r.c.state == Answer.AWAITED)
+_TAKEN_BY = select(func.count()).where(_r.c.message_id == bindparam("message"), _r.c.state == Answer.ACCEPTED)
+_ANSWERED = (
+    update(_r)
+    .where(_r.c.message_id == bindparam("message"), _r.c.address == bindparam("recipient"))
+    .values(state=bindparam("answer"), code=bindparam("answer_code"), at=bindparam("now"))
+)
+
+
+def open_messages(tx: Tx, channel_id: int) -> list[Message]:
+    """The channel's messages that are neither sent nor given up, the one longest due for another attempt first."""
+    rows = tx.rows(_OPEN, {"channel": channel_id})
+    return [Message(**{**row, "state": State(row["state"])}) for row in rows]
+
+
+def payload(tx: Tx, message: Message) -> bytes:
+    """The message's fixed bytes."""
+    fixed: bytes = tx.scalar(_PAYLOAD, {"message": message.id})
+    return fixed
+
+
+def claim(tx: Tx, message: Message) -> None:
+    """Insert the message with all that waits in its group as its members."""
+    tx.run(_INSERT, {name: getattr(message, name) for name in Message.__slots__})
+    tx.run(_CLAIM_ITEMS, {"message": message.id, "group": message.group_id})
+    tx.run(_CLAIM_DELIVERIES, {"group": message.group_id})
+
+
+def fix(tx: Tx, message: Message, subject: str, fixed: bytes, recipients: Sequence[str]) -> None:
+    """Fix the bytes of a claimed message and who is to get them: from here on a provider may have it."""
+    tx.run(_FIX, {"message": message.id, "subject": subject, "payload": fixed})
+    tx.run(_EXPECT, [{"message_id": message.id, "address": r, "state": Answer.AWAITED} for r in recipients])
+
+
+def awaited(tx: Tx, message: Message) -> list[str]:
+    """The recipients that have neither accepted nor finally refused the message."""
+    return [row["address"] for row in tx.rows(_AWAITED, {"message": message.id})]
+
+
+def taken_by_some(tx: Tx, message: Message) -> bool:
+    """Whether a recipient has accepted the message."""
+    return bool(tx.scalar(_TAKEN_BY, {"message": message.id}))
+
+
+def answer(tx: Tx, message: Message, answers: Mapping[str, tuple[Answer, int | None]], now: int) -> None:
+    """Keep recipients' own answers: the state and the SMTP code."""
+    tx.run(
+        _ANSWERED,
+        [
+            {"message": message.id, "recipient": address, "answer": state, "answer_code": code, "now": now}
+            for address, (state, code) in answers.items()
+        ],
+    )
+
+
+def settle(tx: Tx, message: Message, state: State, now: int) -> None:
+    """Note the message's end."""
+    tx.run(_SETTLE, {"message": message.id, "state": state, "now": now})
+
+
+def tell(tx: Tx, message: Message, now: int) -> int:
+    """Mark every member as told; what came meanwhile waits on. How many entries were delivered."""
+    tx.run(_TOLD, {"message": message.id, "channel": message.channel_id, "now": now})
+    return tx.run(_DELIVERED, {"message": message.id})
+
+
+def release(tx: Tx, message: Message) -> int:
+    """Let the members wait again; how many were superseded because something newer waits already."""
+    overtaken = tx.run(_OVERTAKEN, {"message": message.id, "channel": message.channel_id})
+    tx.run(_WAIT_AGAIN, {"message": message.id, "channel": message.channel_id})
+    return overtaken
+
+
+def arrivals(tx: Tx, message: Message) -> list[tuple[int, int]]:
+    """When the members' news arrived, as (instant, how many)."""
+    return [(row["since"], row["n"]) for row in tx.rows(_ARRIVALS, {"message": message.id})]
+
+
+def counts(tx: Tx, message: Message) -> dict[Told, int]:
+    """How many members say what."""
+    return {Told(row["line"]): row["n"] for row in tx.rows(_COUNTS, {"message": message.id})}
+
+
+def lines(tx: Tx, message: Message, levels: Sequence[str]) -> tuple[tuple[Line, ...], str]:
+    """The first lines of the message, most important first, and the ``externalURL`` of the first."""
+    rows = tx.rows(_LINES, {"message": message.id})
+    return tuple(_line(row, levels) for row in rows), rows[0]["external_url"] if rows else ""
+
+
+def also_firing(tx: Tx, group_id: int, levels: Sequence[str]) -> tuple[int, tuple[Line, ...]]:
+    """How many other alerts of the group fire, told before; and the first of them."""
+    n: int = tx.scalar(_COUNT_ALSO_FIRING, {"group": group_id})
+    return n, tuple(_line(row, levels) for row in tx.rows(_ALSO_FIRING, {"group": group_id}))
+
+
+def _line(row: RowMapping, levels: Sequence[str]) -> Line:
+    return Line(
+        told=Told(row["line"]),
+        # The scale may have lost levels since the rank was stored.
+        severity=levels[min(row["severity"], len(levels) - 1)],
+        labels=parse(row["labels"]),
+        annotations=parse(row["annotations"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        last_seen=row["last_seen"],
+        generator_url=row["generator_url"],
+        fingerprint=row["fingerprint"],
+        links=parse(row["links"]),
+        defect=row["defect"],
+        again=row["again"],
+    )
+
+
+def attempted(tx: Tx, message: Message, began_at: int, took: int, code: int | None, failure: Failure | None) -> None:
+    """Keep one delivery attempt: its begin, how long it ``took`` in milliseconds, and how it ended."""
+    tx.run(
+        _ATTEMPT,
+        {
+            "id": tx.new_id(schema.attempt),
+            "message_id": message.id,
+            "at": began_at,
+            "took": took,
+            "result": "taken" if failure is None else "failed",
+            "failure_class": failure and failure.failure_class,
+            "reason": failure and failure.reason,
+            "code": failure.code if failure else code,
+        },
+    )
+
+
+def retry(tx: Tx, message: Message, at: int) -> None:
+    """Send the same bytes again, at this instant or later."""
+    tx.run(_RETRY, {"message": message.id, "at": at})

@@ -1,0 +1,75 @@
+"""Reading beside the writer: one consistent snapshot for the metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from receiver.core.entries import Phase
+from receiver.store import channels, schema
+from receiver.store.channels import ChannelState
+from receiver.store.connect import Tx
+from receiver.store.ledger import HOUSE
+from receiver.store.messages import State
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The books at one instant: ledger counts and, counted from the rows, what is pending.
+
+    ``ledger`` by (channel, side, account), ``house`` by account, ``pending`` by (channel, state), ``oldest`` the
+    arrival of the oldest pending news by channel, in UTC milliseconds.
+    """
+
+    channels: Mapping[str, ChannelState]
+    ledger: Mapping[tuple[str, str, str], int]
+    house: Mapping[str, int]
+    pending: Mapping[tuple[str, str], int]
+    oldest: Mapping[str, int]
+
+
+_LEDGER = select(schema.ledger)
+_WAITING = (
+    select(
+        schema.delivery.c.channel_id,
+        schema.delivery.c.phase,
+        func.count().label("n"),
+        func.min(schema.delivery.c.since).label("oldest"),
+    )
+    .where(schema.delivery.c.phase != "idle", schema.delivery.c.phase != "sending")
+    .group_by(schema.delivery.c.channel_id, schema.delivery.c.phase)
+)
+_SENDING = (
+    select(
+        schema.message.c.channel_id,
+        func.count().label("n"),
+        func.min(schema.message_item.c.since).label("oldest"),
+    )
+    .join(schema.message_item, schema.message_item.c.message_id == schema.message.c.id)
+    .where(schema.message.c.state.in_([State.CLAIMED, State.UNKNOWN]))
+    .group_by(schema.message.c.channel_id)
+)
+
+
+def books(tx: Tx) -> Books:
+    """The books as this snapshot has them. What is on its way is counted in its messages."""
+    states = channels.load(tx)
+    names = {state.id: state.name for state in states.values()}
+    ledger: dict[tuple[str, str, str], int] = {}
+    house: dict[str, int] = {}
+    for row in tx.rows(_LEDGER):
+        if row["channel_id"] == HOUSE:
+            house[row["account"]] = row["n"]
+        else:
+            ledger[names[row["channel_id"]], row["side"], row["account"]] = row["n"]
+    pending: dict[tuple[str, str], int] = {}
+    oldest: dict[str, int] = {}
+    counted = [(row, row["phase"]) for row in tx.rows(_WAITING)]
+    counted += [(row, Phase.SENDING.value) for row in tx.rows(_SENDING)]
+    for row, phase in counted:
+        name = names[row["channel_id"]]
+        state = "retired" if states[name].retired_at is not None else phase
+        pending[name, state] = pending.get((name, state), 0) + row["n"]
+        if phase != Phase.HELD:
+            oldest[name] = min(row["oldest"], oldest.get(name, row["oldest"]))
+    return Books(states, ledger, house, pending, oldest)

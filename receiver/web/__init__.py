@@ -1,0 +1,1 @@
+"""The door: HTTP in, plain answers out."""

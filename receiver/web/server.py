@@ -1,0 +1,63 @@
+"""Routes, and what every request has in common: its duration is measured, its errors are said plainly."""
+
+import logging
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from receiver.metrics import Metrics
+from receiver.web.management import Management
+from receiver.web.webhook import RETRY_AFTER_SECONDS, Webhook
+
+log = logging.getLogger(__name__)
+
+METHODS = ("GET", "HEAD", "POST")
+UNKNOWN_PATH = "other"
+
+
+def application(webhook: Webhook, management: Management, metrics: Metrics, max_body: int) -> web.Application:
+    """The aiohttp application; bodies over ``max_body`` bytes are refused."""
+    app = web.Application(client_max_size=max_body, middlewares=[_observed(metrics)])
+    app.router.add_post("/webhook", webhook.post)
+    app.router.add_post("/webhook/{channel}", webhook.post)
+    app.router.add_get("/-/healthy", management.healthy)
+    app.router.add_get("/-/ready", management.ready)
+    app.router.add_get("/metrics", management.metrics)
+    for route in app.router.routes():
+        metrics.request_duration.labels(_path(route.resource), route.method, 200)
+    return app
+
+
+def _observed(metrics: Metrics) -> Middleware:
+    @web.middleware
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.perf_counter()
+        response = await _answered(request, handler, metrics)
+        # Method and path are the sender's words; a label takes them only where they are ours too.
+        method = request.method if request.method in METHODS else "other"
+        path = _path(request.match_info.route.resource)
+        metrics.request_duration.labels(path, method, response.status).observe(time.perf_counter() - began)
+        return response
+
+    return observe
+
+
+async def _answered(request: web.Request, handler: Handler, metrics: Metrics) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return web.Response(status=error.status, text=f"{error.reason}\n", headers=_allowed(error))
+    except Exception:
+        log.exception("request failed", extra={"handler": _path(request.match_info.route.resource)})
+        metrics.notifications_rejected.labels("internal_error").inc()
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return web.Response(status=503, text="internal error, see the log\n", headers=headers)
+
+
+def _allowed(error: web.HTTPException) -> dict[str, str] | None:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+
+
+def _path(resource: web.AbstractResource | None) -> str:
+    return UNKNOWN_PATH if resource is None else resource.canonical

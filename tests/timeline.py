@@ -1,0 +1,135 @@
+"""A store, the real transitions and a clock that moves when told: what a test says happens, happens, at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from receiver.core.alerts import Alert, Notification, Status
+from receiver.core.content import Content
+from receiver.core.policy import ChannelPolicy, Policy, SeverityScale, Throttle
+from receiver.core.retrying import Failure
+from receiver.store.connect import Store
+from receiver.store.messages import Answer
+from receiver.store.reader import Books, books
+from receiver.transitions.accept import Accepted, accept
+from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix
+from receiver.transitions.install import install
+from receiver.transitions.settle import Attempt, Settled, settle
+
+SECOND = 1_000
+MINUTE = 60_000
+# 2026-11-20T21:00:00Z
+START = 1_795_208_400_000
+
+SCALE = SeverityScale("severity", ("none", "info", "warning", "error", "critical"), "warning", {"page": "critical"})
+
+
+def channel(name: str = "ops", **changes: object) -> ChannelPolicy:
+    """A channel with the built-in defaults."""
+    values: dict[str, object] = {
+        "name": name,
+        "kind": "console",
+        "alias": None,
+        "matchers": (),
+        "min_severity": SCALE.rank("info"),
+        "group_by": ("alertname", "cluster", "namespace"),
+        "group_wait": 10 * SECOND,
+        "group_threshold": 5,
+        "group_interval": 2 * MINUTE,
+        "throttle": Throttle(6, MINUTE, 6),
+        "send_resolved": True,
+    }
+    return ChannelPolicy(**(values | changes))  # type: ignore[arg-type]  # test data, checked by running it
+
+
+def policy(*channels: ChannelPolicy) -> Policy:
+    """A policy of these channels, or of one with the defaults."""
+    return Policy(channels or (channel(),), SCALE, frozenset({"prometheus_replica"}))
+
+
+def firing(alertname: str = "HighErrorRate", starts_at: int = START, **labels: str) -> Alert:
+    """A firing alert."""
+    return Alert(Status.FIRING, {"alertname": alertname, **labels}, {"summary": "it fires"}, starts_at, None)
+
+
+def resolved(
+    alertname: str = "HighErrorRate", starts_at: int = START, ends_at: int = START + MINUTE, **labels: str
+) -> Alert:
+    """A resolved alert."""
+    return Alert(Status.RESOLVED, {"alertname": alertname, **labels}, {"summary": "it fired"}, starts_at, ends_at)
+
+
+@dataclass(slots=True)
+class Timeline:
+    """The books on a virtual clock."""
+
+    path: Path
+    policy: Policy = field(default_factory=policy)
+    now: int = START
+    store: Store = field(init=False)
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        """Open the store, as a process does that starts."""
+        self.store = Store(f"sqlite:///{self.path}", lambda: self.now)
+        with self.store.write() as tx:
+            install(tx, self.policy, self.now)
+
+    def restart(self) -> None:
+        """Close the store and open it again: what was in the process is gone."""
+        self.store.close()
+        self.open()
+
+    def receive(self, *alerts: Alert, url: str = "http://am-1", to: str | None = None, truncated: int = 0) -> Accepted:
+        """A notification arrives."""
+        with self.store.write() as tx:
+            notification = Notification(alerts, url, truncated, addressed_to=to)
+            [accepted] = accept(tx, [notification], self.policy, self.now)
+        return accepted
+
+    def claim(self, name: str = "ops") -> Claimed | Repeat | Rest:
+        """The channel asks what to send."""
+        self.made += 1
+        with self.store.write() as tx:
+            return claim(tx, name, f"message{self.made}", self.policy, self.now)
+
+    def fix(self, claimed: Claimed, payload: bytes = b"bytes", recipients: tuple[str, ...] = ()) -> Repeat:
+        """The claimed message gets its bytes."""
+        with self.store.write() as tx:
+            return fix(tx, claimed, "subject", payload, recipients)
+
+    def settle(
+        self,
+        sent: Repeat,
+        failure: Failure | None = None,
+        answers: Mapping[str, tuple[Answer, int | None]] | None = None,
+    ) -> Settled:
+        """An attempt has ended."""
+        with self.store.write() as tx:
+            return settle(tx, Attempt(sent, self.now, 5, dict(answers or {}), 250, failure), self.policy, self.now)
+
+    def send(self, name: str = "ops") -> Content | Rest:
+        """Claim, and where there is a message, deliver it: its content, or how long the channel rests."""
+        claimed = self.claim(name)
+        if isinstance(claimed, Rest):
+            return claimed
+        assert isinstance(claimed, Claimed)
+        self.settle(self.fix(claimed))
+        return claimed.content
+
+    def books(self) -> Books:
+        """The books as they stand."""
+        with self.store.read() as tx:
+            return books(tx)
+
+    def ledger(self, name: str = "ops") -> dict[str, int]:
+        """A channel's accounts that are not zero: accepted, each outcome, pending."""
+        found = self.books()
+        counts = {"accepted": sum(n for (c, side, _), n in found.ledger.items() if c == name and side == "accepted")}
+        counts |= {account: n for (c, side, account), n in found.ledger.items() if c == name and side == "outcome"}
+        counts["pending"] = sum(n for (c, _), n in found.pending.items() if c == name)
+        assert counts["accepted"] == sum(n for account, n in counts.items() if account != "accepted")
+        return {account: n for account, n in counts.items() if n}
