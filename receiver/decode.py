@@ -75,9 +75,7 @@ _NOTIFICATION_READERS = _readers(_SentNotification, "alerts")
 _ALERT_READERS = _readers(_SentAlert, "labels", "annotations")
 
 
-def decode(
-    body: bytes, *, source: str = "default", addressed_to: str | None = None, received_at: int
-) -> Notification:
+def decode(body: bytes, *, source: str = "default", addressed_to: str | None = None, received_at: int) -> Notification:
     """Read one webhook body; of all its fields only ``alerts``, a list, is required.
 
     ``received_at`` is in UTC milliseconds. It stands in for a start that is missing, of year 1 or unreadable, and

@@ -13,10 +13,9 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, TextIO
+from typing import TextIO
 
 from receiver.redaction import scrub
 
@@ -51,7 +50,7 @@ def configure(level: str, format: str, stream: TextIO | None = None) -> None:  #
         raise ValueError("the log level must be debug, info, warn or error")
     if format not in _CONSTANT:
         raise ValueError("the log format must be logfmt or json")
-    # What logging prints of a record it can't handle is the record.
+    # Any other handler's trouble would print the raw record to stderr.
     logging.raiseExceptions = False
     number = _LEVELS[level.lower()]
     root = logging.getLogger()
@@ -97,7 +96,7 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record as one line without credentials, or the constant line."""
         try:
-            line = scrub(self._line(dict(_fields(record))))
+            line = scrub(self._line(_fields(record)))
         except Exception:
             line = self._constant
         try:
@@ -106,5 +105,86 @@ class _Handler(logging.Handler):
         except Exception:  # noqa: S110 -- a log that can't be written can't be told of in the log
             pass
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's name
-        """Nothing: the inherited one prints the record."""
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """What the record says, in the order it is told; an extra whose name is taken gets an underscore."""
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    fields: dict[str, object] = {
+        "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": _level(record.levelno),
+        "logger": record.name,
+        "msg": _message(record),
+    }
+    last: dict[str, object] = {}
+    if error is not None:
+        last = {"err": f"{type(error).__name__}: {_text(error)}", "stack": _stack(error)}
+    elif record.stack_info:
+        last = {"stack": record.stack_info}
+    extras = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    taken = fields.keys() | last.keys()
+    return fields | {f"{name}_" if name in taken else name: value for name, value in extras.items()} | last
+
+
+def _level(number: int) -> str:
+    if number >= logging.ERROR:
+        return "error"
+    if number >= logging.WARNING:
+        return "warn"
+    return "info" if number >= logging.INFO else "debug"
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage().strip()
+    except Exception:
+        # The arguments don't fit; the text without them is still the line that somebody meant to write.
+        return _text(record.msg)
+
+
+def _stack(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error)).strip()
+    except Exception:
+        return _UNPRINTABLE
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    try:
+        return str(value)
+    except Exception:
+        return _UNPRINTABLE
+
+
+def _logfmt(fields: dict[str, object]) -> str:
+    pairs = []
+    for name, value in fields.items():
+        text = _text(value)
+        bare = _BARE.fullmatch(text) and text.isprintable()
+        pairs.append(f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}={text if bare else _quoted(text)}")
+    return " ".join(pairs)
+
+
+def _json_object(fields: dict[str, object]) -> str:
+    return "{" + ", ".join(f"{_quoted(name)}: {_json_value(value)}" for name, value in fields.items()) + "}"
+
+
+def _json_value(value: object) -> str:
+    text = _text(value)
+    number = type(value) in {int, bool} or (type(value) is float and math.isfinite(value))
+    # A number that is a secret becomes a text here, for with <secret> in place of a number the line is no JSON.
+    return text if value is None or (number and scrub(text) == text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """A JSON string on one line: whatever is not printable is escaped too, such as U+2028 or a bidi override."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    if quoted.isprintable():
+        return quoted
+    return "".join(char if char.isprintable() else _escaped(char) for char in quoted)
+
+
+def _escaped(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

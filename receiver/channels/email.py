@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -132,10 +133,8 @@ class EmailChannel:
         """Say goodbye and close the kept connection, if there is one."""
         self._stay()
         if self._smtp is not None and self._smtp.is_connected:
-            try:
+            with suppress(aiosmtplib.SMTPException, OSError):  # the server's goodbye is a courtesy
                 await self._smtp.quit(timeout=self._timeout)
-            except (aiosmtplib.SMTPException, OSError):
-                pass  # the server's goodbye is a courtesy
         self._hang_up()
 
     async def _offer(self, recipients: Sequence[str]) -> tuple[aiosmtplib.protocol.SMTPProtocol, tuple[Refusal, ...]]:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from receiver.channels.base import DeliveryError, Receipt, misconfigured, rejected, transient
+from receiver.channels.base import DeliveryError, Receipt, misconfigured, transient
 from receiver.core.content import Rendered
 from receiver.core.retrying import Failure, FailureClass
 from receiver.secret import Secret
@@ -119,21 +119,23 @@ def judge(status: int, word: str, headers: Mapping[str, str]) -> DeliveryError:
     if status == 200:
         # Whatever answered is not Slack, but it may pass messages on: so nothing but the same bytes again.
         return DeliveryError(Failure(FailureClass.MISCONFIGURED, "unexpected_body", status, may_be_taken=True))
-    known = WORDS.get(word)
-    if known is FailureClass.REJECTED or (known is None and status in REJECTED_STATUS):
-        return rejected(word if known else "http_error", status)
-    if known is FailureClass.TRANSIENT or status in TRANSIENT_STATUS or status >= 500:
-        reason = "rate_limited" if status == 429 else word if known else "http_error"
-        return DeliveryError(
-            Failure(
-                FailureClass.TRANSIENT,
-                reason,
-                status,
-                may_be_taken=status in UNSURE_STATUS,
-                retry_after=retry_after(headers),
-            )
+    kind = WORDS.get(word) or _by_status(status)
+    passes = kind is FailureClass.TRANSIENT
+    return DeliveryError(
+        Failure(
+            kind,
+            word if word in WORDS else "rate_limited" if status == 429 else "http_error",
+            status,
+            may_be_taken=passes and status in UNSURE_STATUS,
+            retry_after=retry_after(headers) if passes else None,
         )
-    return misconfigured(word if known else "http_error", status)
+    )
+
+
+def _by_status(status: int) -> FailureClass:
+    if status in TRANSIENT_STATUS or status >= 500:
+        return FailureClass.TRANSIENT
+    return FailureClass.REJECTED if status in REJECTED_STATUS else FailureClass.MISCONFIGURED
 
 
 def judge_error(error: Exception) -> DeliveryError:
@@ -167,7 +169,7 @@ def retry_after(headers: Mapping[str, str]) -> int | None:
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return min(int(value[:9]) * 1000, RETRY_AFTER_LIMIT) if len(value) < 10 else RETRY_AFTER_LIMIT
+        return min(int(value[:10]) * 1000, RETRY_AFTER_LIMIT)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
     except (TypeError, ValueError):

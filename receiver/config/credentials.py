@@ -1,6 +1,8 @@
 """Reading secrets from where the configuration says they are: each ``x`` has the twins ``x_file`` and ``x_env``."""
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -25,25 +27,37 @@ class Reader:
         self._folder = folder
         self._environ = environ
 
-    def read(self, value: Any, path: Path = ()) -> Any:
-        """A copy of the document in which every secret that could be had stands as a Secret under its own key.
-
-        Every key that is a secret's name, wherever it stands, is taken for one: better one too many.
-        """
-        if isinstance(value, list):
-            return [self.read(item, (*path, i)) for i, item in enumerate(value)]
-        if not isinstance(value, dict):
-            return value
-        copy = {key: self.read(item, (*path, key)) for key, item in value.items()}
-        for name in SECRETS:
-            given = [key for key in (name, f"{name}_file", f"{name}_env") if isinstance(value.get(key), str)]
-            if len(given) > 1:
-                self.findings.append(
-                    Finding((*path, given[1]), f"is given beside {given[0]}", "exactly one of them says it")
-                )
-            elif given and value[given[0]] and (secret := self._secret(given[0], value[given[0]], path)):
-                copy[name] = secret
+    def read(self, data: dict[str, Any]) -> dict[str, Any]:
+        """A copy of the document in which each secret that could be had stands as a Secret under its own key."""
+        copy = deepcopy(data)
+        for path, section in _sections(copy):
+            for name in SECRETS:
+                self._read(name, section, path)
+            if isinstance(section.get("ca_file"), str):
+                section["ca_file"] = self._certificates(section["ca_file"], (*path, "ca_file"))
         return copy
+
+    def _read(self, name: str, section: dict[str, Any], path: Path) -> None:
+        given = [key for key in twins(name) if isinstance(section.get(key), str)]
+        if len(given) > 1:
+            self.findings.append(
+                Finding((*path, given[1]), f"is given beside {given[0]}", "exactly one of them says it")
+            )
+        elif given and (secret := self._secret(given[0], section[given[0]], path)):
+            section[name] = secret
+
+    def _certificates(self, name: str, path: Path) -> str:
+        """The file's whole path, once it is seen to hold certificates."""
+        file = self._folder / name
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError as error:
+            # SSL's errors are among these; only the system's have a reason that says more.
+            reason = "no certificates in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+            self.findings.append(Finding(path, f"can't use this file: {reason}"))
+        except ValueError:
+            self.findings.append(Finding(path, "can't use this file: its name can't be one"))
+        return str(file)
 
     def _secret(self, key: str, value: str, path: Path) -> Secret | None:
         try:
@@ -86,6 +100,24 @@ class Reader:
         if not _is_unicode(text):
             raise ValueError("this environment variable is not UTF-8")
         return text
+
+
+def twins(name: str) -> tuple[str, str, str]:
+    """The three keys that can hold a secret."""
+    return name, f"{name}_file", f"{name}_env"
+
+
+def _sections(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The mappings that may hold secrets."""
+    auth = data.get("auth")
+    places: list[tuple[Path, Any]] = [(("smtp",), data.get("smtp"))]
+    places += _items(("channels",), data.get("channels"))
+    places += _items(("auth", "tokens"), auth.get("tokens") if isinstance(auth, dict) else None)
+    return ((path, section) for path, section in places if isinstance(section, dict))
+
+
+def _items(path: Path, values: object) -> list[tuple[Path, Any]]:
+    return [((*path, i), value) for i, value in enumerate(values)] if isinstance(values, list) else []
 
 
 def _is_unicode(text: str) -> bool:

@@ -102,7 +102,7 @@ class Document:
                 raise BadDocument(mapping.start_mark.line + 1, "an alias that contains itself")
             own = yaml.MappingNode(
                 mapping.tag,
-                [(key, value) for key, value in mapping.value if key.value not in values],
+                [(key, value) for key, value in mapping.value if not _is_among(key, values)],
                 mapping.start_mark,
                 mapping.end_mark,
             )
@@ -112,13 +112,17 @@ class Document:
         if node.tag in _CONSTRUCTED and ":" not in node.value and len(node.value) < 100:
             try:
                 value = self._constructor.construct_object(node)
-            except ValueError:
-                # "0b" and "0x_" look like numbers to YAML and are none.
+            except (ValueError, LookupError):
+                # "0x_" and "!!bool perhaps" look like what they are not.
                 return node.value
             return int(value) if isinstance(value, float) and value.is_integer() else value
         if node.tag not in _TEXTS | _CONSTRUCTED:
             self.findings.append(Finding(path, "YAML tags (!name) have no meaning here", "quote what begins with !"))
         return node.value
+
+
+def _is_among(key: yaml.Node, values: dict[str, Any]) -> bool:
+    return isinstance(key, yaml.ScalarNode) and key.value in values
 
 
 def _told(error: yaml.MarkedYAMLError) -> str:

@@ -44,8 +44,12 @@ class ConfigError(Exception):
 
 
 def spelled(path: Path) -> str:
-    """The path as people write it: ``channels[0].group_wait``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    """The path as people write it: ``channels[0].group_wait``. What can't be printed is escaped."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path).removeprefix(".")
+
+
+def _key(key: str) -> str:
+    return key[:100] if key.isprintable() else repr(key[:100])
 
 
 def suggestion(word: object, known: Collection[str]) -> str:

@@ -1,0 +1,45 @@
+# Everything a developer runs. Each target does its own set-up: Python 3.11 or newer and make are all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test prove lint fmt bench lock clean
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+# Pinned with hashes; the project itself comes from this folder, without asking for anything unpinned.
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "alert-receiver needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(VENV)/installed ## see it work: alerts in, mails and Slack messages out, half a minute
+	@$(BIN)/alert-receiver demo
+
+test: $(VENV)/installed ## run the tests (at most 8 minutes)
+	@$(BIN)/python -m pytest
+
+prove: $(VENV)/installed ## run the long proofs; their figures go to docs/proofs.md
+	@$(BIN)/python -m pytest -m prove
+
+lint: $(VENV)/installed ## ruff and mypy, strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+fmt: $(VENV)/installed ## format the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/installed ## measure durable webhooks a second, memory, start-up
+	@$(BIN)/python -m tests.bench
+
+lock: ## pin the dependencies anew, with hashes and without download addresses (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --all-extras --upgrade --output-file requirements.lock pyproject.toml
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,152 @@
+"""The command line. Results go to stdout, diagnostics to stderr; exit codes 0, 1 (it failed), 2 (wrong use)."""
+
+import json
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+
+from receiver import __version__, logs
+from receiver.app import Settings, serve
+from receiver.config import loading, schema
+from receiver.config.loading import Loaded
+from receiver.config.problems import ConfigError
+from receiver.config.resolve import destinations, resolve
+from receiver.store.connect import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+LEVELS = ("debug", "info", "warn", "error")
+SIZE_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+class Size(click.ParamType):
+    """A number of bytes as people write it: ``64MiB``."""
+
+    name = "size"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", value)
+        if match is None or match[2] not in SIZE_UNITS or int(match[1]) == 0:
+            self.fail(f"{value!r} is not a size; write it like 64MiB", param, ctx)
+        return int(match[1]) * SIZE_UNITS[match[2]]
+
+
+class Address(click.ParamType):
+    """Where to listen: ``host:port``, ``[::1]:9095``, or ``:9095`` for every interface."""
+
+    name = "address"
+
+    def convert(
+        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Host (empty for every interface) and port (0 for a free one)."""
+        if isinstance(value, tuple):
+            return value
+        host, colon, port = value.rpartition(":")
+        if not colon or not port.isdecimal() or int(port) > 65535:
+            self.fail(f"{value!r} is not an address; write it like 127.0.0.1:9095", param, ctx)
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", prog_name="alert-receiver", message="%(prog)s %(version)s")
+def main() -> None:
+    """Alertmanager's webhook in, readable mail and Slack messages out, every alert accounted for."""
+
+
+@main.command("serve")
+@click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration. Without it: messages go to this terminal, the books to alert-receiver.db here.",
+)
+@click.option("--web.listen-address", "listen", type=Address(), default="127.0.0.1:9095", show_default=True)
+@click.option("--web.max-body", "max_body", type=Size(), default="64MiB", show_default=True, help="Largest body taken.")
+@click.option(
+    "--log.level", "level", envvar="LOG_LEVEL", type=click.Choice(LEVELS, case_sensitive=False), default="info"
+)
+@click.option(
+    "--log.format", "log_format", envvar="LOG_FORMAT", type=click.Choice(("logfmt", "json")), default="logfmt"
+)
+def serve_command(
+    config_file: Path | None, listen: tuple[str, int], max_body: int, level: str, log_format: str
+) -> None:
+    """Run the receiver until SIGTERM."""
+    logs.configure(level.lower(), log_format)
+    logs.install_hooks()
+    try:
+        loaded = loading.embedded() if config_file is None else loading.load(config_file, os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            log.error("the configuration can't be used", extra={"problem": str(problem)})
+        sys.exit(1)
+    for warning in loaded.warnings:
+        log.warning("configuration", extra={"problem": str(warning)})
+    log.info("starting", extra={"version": __version__, "config": str(config_file or "embedded")})
+    try:
+        uvloop.run(serve(_settings(loaded, listen, max_body), sys.stdout))
+    except StoreUnavailable as error:
+        log.error("the store can't be used", extra={"detail": str(error)})
+        sys.exit(1)
+    except OSError as error:
+        log.error("can't listen", extra={"address": ":".join(map(str, listen)), "detail": error.strerror or ""})
+        sys.exit(1)
+
+
+def _settings(loaded: Loaded, listen: tuple[str, int], max_body: int) -> Settings:
+    config = loaded.config
+    return Settings(config.storage.url, resolve(config), destinations(config), *listen, max_body)
+
+
+@main.command("check-config")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def check_config(files: tuple[Path, ...]) -> None:
+    """Check configuration files: every problem at once, with file, line, and what would be right."""
+    failed = False
+    for file in files:
+        click.echo(f"Checking {file}")
+        try:
+            loaded = loading.load(file, os.environ)
+        except ConfigError as error:
+            failed = True
+            click.echo(f"  FAILED: {_count(len(error.problems), 'problem')}")
+            for problem in error.problems:
+                click.echo(f"    {problem}")
+            continue
+        channels = resolve(loaded.config).channels
+        click.echo(f"  SUCCESS: {_count(len(channels), 'channel')} found")
+        for channel in channels:
+            click.echo(f"    {channel.name} ({channel.kind})")
+        for warning in loaded.warnings:
+            click.echo(f"  warning: {warning}")
+    sys.exit(1 if failed else 0)
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+@main.command("schema")
+def schema_command() -> None:
+    """Print the configuration's JSON Schema (draft 2020-12)."""
+    click.echo(json.dumps(schema.generate(), indent=2, ensure_ascii=False))
+
+
+@main.command("demo")
+@click.option("--keep", is_flag=True, help="Leave it running afterwards, to try your own notifications on it.")
+def demo_command(keep: bool) -> None:
+    """See it work in half a minute: no configuration, nothing leaves this machine."""
+    try:
+        from receiver.demo.story import tell  # noqa: PLC0415 - its mail server comes with the demo extra
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"the demo needs {error.name}: pip install 'alert-receiver[demo]'") from None
+    uvloop.run(tell(keep=keep))

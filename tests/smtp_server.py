@@ -1,0 +1,211 @@
+"""A real SMTP server on loopback, in the running loop, whose answers can be scripted stage by stage."""
+
+import asyncio
+import ssl
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import Any
+
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult
+
+DROP = "<drop>"
+"""A scripted answer: close the connection instead."""
+
+HANG = "<hang>"
+"""A scripted answer: never answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that the server took: its envelope, and its bytes as they were before dot-stuffing."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    data: bytes
+    encrypted: bool
+    user: str | None
+
+
+class SmtpServer:
+    """Takes mail on ``127.0.0.1:port``.
+
+    ``mails`` are those it said yes to, ``transmitted`` all that came up to the final dot, ``connections`` how many
+    there were. Stages to script: ``greeting``, ``EHLO``, ``STARTTLS``, ``AUTH``, ``MAIL``, ``RCPT``, ``DATA`` (the
+    command), ``.`` (after the final dot).
+    """
+
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        starttls: ssl.SSLContext | None = None,
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
+        """Speak TLS from the start, or offer STARTTLS; require these credentials, if any."""
+        self.tls = tls
+        self.starttls = starttls
+        self.credentials = credentials
+        self.port = 0
+        self.mails: list[Mail] = []
+        self.transmitted: list[bytes] = []
+        self.connections = 0
+        self.open: set[_Conversation] = set()
+        self._script: dict[str, deque[str]] = defaultdict(deque)
+        self._refused: dict[str, str] = {}
+        self._changed = asyncio.Condition()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int = 0) -> None:
+        """Listen on ``port``, or on any free one."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Conversation(self), "127.0.0.1", port, ssl=self.tls, ssl_handshake_timeout=5 if self.tls else None
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close the listening socket and every connection."""
+        if self._server is not None:
+            self._server.close()
+            await self.drop_connections()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def drop_connections(self) -> None:
+        """Close every connection, as a restarting server does, and wait until they are gone."""
+        for conversation in list(self.open):
+            conversation.abort()
+        await self.wait_until(lambda: not self.open)
+
+    def answer_next(self, stage: str, *answers: str) -> None:
+        """Give these answers at the next times the stage is reached: a reply, DROP or HANG."""
+        self._script[stage].extend(answers)
+
+    def refuse(self, recipient: str, reply: str) -> None:
+        """Answer this recipient so, every time."""
+        self._refused[recipient] = reply
+
+    async def wait_for(self, count: int) -> list[Mail]:
+        """Return the mails once there are ``count`` of them; bound the wait with ``asyncio.timeout``."""
+        await self.wait_until(lambda: len(self.mails) >= count)
+        return self.mails
+
+    async def wait_until(self, condition: Any) -> None:
+        """Wait until something happened that makes the condition true."""
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    async def changed(self) -> None:
+        """Wake up who waits."""
+        async with self._changed:
+            self._changed.notify_all()
+
+    def recipient_reply(self, address: str) -> str | None:
+        """The standing refusal of this recipient."""
+        return self._refused.get(address)
+
+    def next_answer(self, stage: str) -> str | None:
+        """The scripted answer for this stage, used up by asking."""
+        return self._script[stage].popleft() if self._script[stage] else None
+
+
+class _Conversation(SMTP):
+    def __init__(self, server: SmtpServer) -> None:
+        self.smtp_server = server
+        super().__init__(
+            self,
+            hostname="mail.example.com",
+            tls_context=server.starttls,
+            require_starttls=server.starttls is not None,
+            auth_required=server.credentials is not None,
+            auth_require_tls=server.starttls is not None,
+            auth_exclude_mechanism=() if server.credentials else ("LOGIN", "PLAIN"),
+            authenticator=self._authenticate_with,
+            loop=asyncio.get_running_loop(),
+            timeout=60,
+        )
+        self._greeted = False
+
+    def abort(self) -> None:
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if self not in self.smtp_server.open:  # STARTTLS makes it a second time
+            self.smtp_server.open.add(self)
+            self.smtp_server.connections += 1
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.smtp_server.open.discard(self)
+        asyncio.get_running_loop().create_task(self.smtp_server.changed())
+
+    async def push(self, status: Any) -> None:
+        if not self._greeted:
+            self._greeted = True
+            status = await self._scripted("greeting") or status
+        await super().push(status)
+
+    async def _scripted(self, stage: str) -> str | None:
+        answer = self.smtp_server.next_answer(stage)
+        if answer == DROP:
+            self.abort()
+        if answer in (DROP, HANG):
+            await asyncio.Event().wait()  # until the lost connection cancels this conversation
+        return answer
+
+    def _authenticate_with(self, server: Any, session: Any, envelope: Any, mechanism: str, given: Any) -> Any:
+        wanted = self.smtp_server.credentials
+        right = wanted is not None and (given.login.decode(), given.password.decode()) == wanted
+        return AuthResult(success=right, handled=False, auth_data=given)
+
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802  # aiosmtpd names its methods so
+        reply = await self._scripted("STARTTLS")
+        if reply is not None:
+            await self.push(reply)
+        else:
+            await super().smtp_STARTTLS(arg)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        reply = await self._scripted("DATA")
+        if reply is not None:
+            await self.push(reply)
+        else:
+            await super().smtp_DATA(arg)
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        reply = await self._scripted("EHLO")
+        session.host_name = hostname
+        return [reply] if reply is not None else [line for line in responses if "AUTH" not in line or self._offers_auth]
+
+    @property
+    def _offers_auth(self) -> bool:
+        return self.smtp_server.credentials is not None
+
+    async def handle_AUTH(self, server: Any, session: Any, envelope: Any, args: Any) -> Any:  # noqa: N802
+        return await self._scripted("AUTH") or MISSING
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> Any:
+        return await self._scripted("MAIL") or MISSING
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> Any:
+        return await self._scripted("RCPT") or self.smtp_server.recipient_reply(address) or MISSING
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.smtp_server.transmitted.append(envelope.original_content)
+        await self.smtp_server.changed()
+        reply = await self._scripted(".")
+        if reply is None or reply.startswith("2"):
+            user = session.auth_data.login.decode() if session.auth_data else None
+            encrypted = session.ssl is not None or self.smtp_server.tls is not None
+            mail = Mail(envelope.mail_from, tuple(envelope.rcpt_tos), envelope.original_content, encrypted, user)
+            self.smtp_server.mails.append(mail)
+            await self.smtp_server.changed()
+        return reply or "250 OK"
