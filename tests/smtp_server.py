@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from aiosmtpd.smtp import MISSING, SMTP, AuthResult
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, TLSSetupException
 
 DROP = "<drop>"
 """A scripted answer: close the connection instead."""
@@ -125,19 +125,24 @@ class _Conversation(SMTP):
             timeout=60,
         )
         self._greeted = False
+        self._wire: asyncio.WriteTransport | None = None
 
     def abort(self) -> None:
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        if self not in self.smtp_server.open:  # STARTTLS makes it a second time
+        if self._wire is None:  # STARTTLS makes the connection a second time
+            self._wire = transport
             self.smtp_server.open.add(self)
             self.smtp_server.connections += 1
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
+        self._gone()
+
+    def _gone(self) -> None:
         self.smtp_server.open.discard(self)
         asyncio.get_running_loop().create_task(self.smtp_server.changed())
 
@@ -164,8 +169,14 @@ class _Conversation(SMTP):
         reply = await self._scripted("STARTTLS")
         if reply is not None:
             await self.push(reply)
-        else:
+            return
+        try:
             await super().smtp_STARTTLS(arg)
+        except TLSSetupException:
+            # The client refused our certificate; aiosmtpd has lost its transport by now and would stumble over it.
+            self.abort()
+            self._gone()
+            raise asyncio.CancelledError from None
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         reply = await self._scripted("DATA")

@@ -9,8 +9,10 @@ from zoneinfo import available_timezones
 from msgspec import UNSET
 
 from receiver.config import channel_checks, durations
+from receiver.config.credentials import twins
 from receiver.config.draft import Draft
-from receiver.config.problems import Finding, Path, suggestion
+from receiver.config.durations import Duration
+from receiver.config.problems import Finding, Path, spelled, suggestion
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
@@ -19,6 +21,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
     yield from _severity(draft)
     yield from _defaults(draft)
     yield from _references(draft)
+    yield from _tokens(draft)
     yield from _reports(draft)
     for i, channel in draft.channels.items():
         yield from channel_checks.findings(draft, i, channel)
@@ -28,7 +31,7 @@ def _storage(draft: Draft) -> Iterator[Finding]:
     url = draft.config.storage.url
     if url.startswith(("postgresql://", "postgresql+", "postgres://")):
         yield Finding(("storage", "url"), "PostgreSQL is not supported yet", "sqlite:///alert-receiver.db")
-    elif not url.removeprefix("sqlite:///") or not url.startswith("sqlite:///"):
+    elif not url.startswith("sqlite:///") or url == "sqlite:///":
         yield Finding(("storage", "url"), "is no database that can be used", "sqlite:///alert-receiver.db")
 
 
@@ -54,13 +57,17 @@ def _defaults(draft: Draft) -> Iterator[Finding]:
     yield from channel_checks.matchers(config.defaults.urgent, ("defaults", "urgent"))
     yield from channel_checks.group_by(config.defaults.group_by, ("defaults", "group_by"))
     yield from channel_checks.level(draft, config.defaults.min_severity, ("defaults", "min_severity"))
-    if config.expire_after <= config.defaults.repeat_interval:
-        repeat = durations.written(config.defaults.repeat_interval)
-        yield Finding(("expire_after",), f"must exceed defaults.repeat_interval, which is {repeat}")
+    repeats: list[tuple[Path, Duration]] = [(("defaults", "repeat_interval"), config.defaults.repeat_interval)]
     for i, channel in draft.channels.items():
-        if channel.repeat_interval is not UNSET and config.expire_after <= channel.repeat_interval:
+        if channel.repeat_interval is not UNSET:
+            repeats.append((("channels", i, "repeat_interval"), channel.repeat_interval))
+    for path, repeat in repeats:
+        if repeat >= config.expire_after and draft.written(*path):
             expire = durations.written(config.expire_after)
-            yield Finding(("channels", i, "repeat_interval"), f"must be less than expire_after, which is {expire}")
+            yield Finding(path, f"must be less than expire_after, which is {expire}")
+        elif repeat >= config.expire_after:
+            built_in = durations.written(repeat)
+            yield Finding(("expire_after",), f"must exceed {spelled(path)}, which is {built_in}")
 
 
 def _references(draft: Draft) -> Iterator[Finding]:
@@ -76,15 +83,16 @@ def _references(draft: Draft) -> Iterator[Finding]:
                 yield Finding((*path, i), "no channel has this name", suggestion(name, tuple(names)))
     for i, heartbeat in enumerate(draft.config.heartbeats):
         yield from channel_checks.matchers(heartbeat.matchers, ("heartbeats", i, "matchers"))
-    yield from _double("heartbeats", [one.name for one in draft.config.heartbeats])
-    yield from _double("reports", [one.name for one in draft.config.reports])
+    yield from _double(("heartbeats",), [one.name for one in draft.config.heartbeats])
+    yield from _double(("reports",), [one.name for one in draft.config.reports])
+    yield from _double(("auth", "tokens"), [one.name for one in draft.config.auth.tokens])
     yield from _fallbacks(draft, names)
 
 
-def _double(section: str, names: list[str]) -> Iterator[Finding]:
+def _double(path: Path, names: list[str]) -> Iterator[Finding]:
     for i, name in enumerate(names):
         if name in names[:i]:
-            yield Finding((section, i, "name"), "is taken")
+            yield Finding((*path, i, "name"), "is taken")
 
 
 def _fallbacks(draft: Draft, names: Mapping[str, int]) -> Iterator[Finding]:
@@ -109,6 +117,13 @@ def _fallbacks(draft: Draft, names: Mapping[str, int]) -> Iterator[Finding]:
             way = " → ".join(str(draft.channels[i].name) for i in [*circle, after])
             yield Finding(("channels", circle[-1], "fallback"), f"goes in a circle: {way}")
         told.update(chain)
+
+
+def _tokens(draft: Draft) -> Iterator[Finding]:
+    for i, _ in enumerate(draft.config.auth.tokens):
+        path: Path = ("auth", "tokens", i)
+        if not any(draft.written(*path, key) for key in twins("token")):
+            yield Finding((*path, "token"), "is missing", "or give token_file or token_env")
 
 
 def _reports(draft: Draft) -> Iterator[Finding]:

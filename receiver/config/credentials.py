@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -16,7 +15,7 @@ _LONGEST = 65_536
 
 
 class Reader:
-    """Replaces the secrets of a document by Secrets. Findings never hold a value, nor what may be one.
+    """Puts Secrets in the place of a document's secrets. Findings never hold a value, nor what may be one.
 
     Relative paths start at ``folder``, that of the configuration file.
     """
@@ -27,15 +26,13 @@ class Reader:
         self._folder = folder
         self._environ = environ
 
-    def read(self, data: dict[str, Any]) -> dict[str, Any]:
-        """A copy of the document in which each secret that could be had stands as a Secret under its own key."""
-        copy = deepcopy(data)
-        for path, section in _sections(copy):
+    def read(self, data: dict[str, Any]) -> None:
+        """Put each secret that can be had as a Secret under its own key, and make the paths of certificates whole."""
+        for path, section in _sections(data):
             for name in SECRETS:
                 self._read(name, section, path)
             if isinstance(section.get("ca_file"), str):
                 section["ca_file"] = self._certificates(section["ca_file"], (*path, "ca_file"))
-        return copy
 
     def _read(self, name: str, section: dict[str, Any], path: Path) -> None:
         given = [key for key in twins(name) if isinstance(section.get(key), str)]

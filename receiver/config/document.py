@@ -9,6 +9,8 @@ from receiver.config.problems import Finding, Path
 
 # Aliases multiply: nine lines can mean a billion values. Far above any configuration.
 MOST_VALUES = 200_000
+# The configuration itself needs six.
+DEEPEST = 50
 
 _TAG = "tag:yaml.org,2002:"
 # Times and binaries stay the texts they are written as, and so does 9:30, which YAML 1.1 takes for 570.
@@ -36,6 +38,7 @@ class Document:
         """Read the YAML ``text``; raises BadDocument."""
         self.findings: list[Finding] = []
         self._lines: dict[Path, int] = {}
+        self._visited = 0
         self._constructor = yaml.constructor.SafeConstructor()
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -57,16 +60,23 @@ class Document:
 
     def _value(self, node: yaml.Node, path: Path, around: tuple[yaml.Node, ...]) -> Any:
         """The node's value; ``around`` are the nodes that it is part of."""
-        self._lines.setdefault(path, node.start_mark.line + 1)
-        if len(self._lines) > MOST_VALUES:
-            raise BadDocument(None, f"too large: more than {MOST_VALUES} values, aliases counted where they are used")
-        if any(node is outer for outer in around):
-            raise BadDocument(node.start_mark.line + 1, "an alias that contains itself")
+        self._lines.setdefault(path, _line(node))
+        self._visit(node, path, around)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, (*around, node))
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, i), (*around, node)) for i, item in enumerate(node.value)]
         return self._scalar(node, path)
+
+    def _visit(self, node: yaml.Node, path: Path, around: tuple[yaml.Node, ...]) -> None:
+        """Count the node, and refuse to go where there is no end."""
+        self._visited += 1
+        if self._visited > MOST_VALUES:
+            raise BadDocument(None, f"too large: more than {MOST_VALUES} values, aliases counted where they are used")
+        if any(node is outer for outer in around):
+            raise BadDocument(_line(node), "an alias that contains itself")
+        if len(path) > DEEPEST:
+            raise BadDocument(_line(node), "nested too deeply")
 
     def _mapping(self, node: yaml.MappingNode, path: Path, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -75,31 +85,24 @@ class Document:
             if key.tag == f"{_TAG}merge":
                 merged.append(value)
             elif not isinstance(key, yaml.ScalarNode):
-                self._lines[(*path, "?")] = key.start_mark.line + 1
-                self.findings.append(Finding((*path, "?"), "a key must be a text"))
+                self.findings.append(Finding((*path, "?"), "a key must be a text", line=_line(key)))
             elif key.value in values:
-                # The second one's own line, at a path that the first has already.
-                first, line = self.line((*path, key.value)), key.start_mark.line + 1
-                duplicate = (*path, f"{key.value} (line {line})")
-                self._lines[duplicate] = line
-                self.findings.append(Finding(duplicate, f"duplicate key; the first is in line {first}"))
+                wrong = f"duplicate key; the first is in line {self.line((*path, key.value))}"
+                self.findings.append(Finding((*path, key.value), wrong, line=_line(key)))
             else:
-                self._lines[(*path, key.value)] = key.start_mark.line + 1
+                self._lines[(*path, key.value)] = _line(key)
                 values[key.value] = self._value(value, (*path, key.value), around)
         for source in merged:
             self._merge(source, values, path, around)
         return values
 
-    def _merge(
-        self, source: yaml.Node, values: dict[str, Any], path: Path, around: tuple[yaml.Node, ...]
-    ) -> None:
+    def _merge(self, source: yaml.Node, values: dict[str, Any], path: Path, around: tuple[yaml.Node, ...]) -> None:
         """Add the keys of ``<<`` that the mapping does not have itself."""
         for mapping in source.value if isinstance(source, yaml.SequenceNode) else [source]:
             if not isinstance(mapping, yaml.MappingNode):
                 self.findings.append(Finding((*path, "<<"), "only mappings can be merged"))
                 continue
-            if any(mapping is outer for outer in around):
-                raise BadDocument(mapping.start_mark.line + 1, "an alias that contains itself")
+            self._visit(mapping, path, around)
             own = yaml.MappingNode(
                 mapping.tag,
                 [(key, value) for key, value in mapping.value if not _is_among(key, values)],
@@ -119,6 +122,11 @@ class Document:
         if node.tag not in _TEXTS | _CONSTRUCTED:
             self.findings.append(Finding(path, "YAML tags (!name) have no meaning here", "quote what begins with !"))
         return node.value
+
+
+def _line(node: yaml.Node) -> int:
+    line: int = node.start_mark.line
+    return line + 1
 
 
 def _is_among(key: yaml.Node, values: dict[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """A document on its way to a configuration: as far as it could be read, mistakes left out."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 from receiver.config import durations
 from receiver.config.durations import Duration
 from receiver.config.problems import Finding, Path
-from receiver.config.types import CHANNEL_TYPES, AnyChannel, Config, ConsoleChannel
+from receiver.config.types import CHANNEL_TYPES, AnyChannel, Config
 from receiver.secret import Secret
 
 
@@ -31,12 +32,9 @@ class Draft:
         """Whether the key is in the document, be it right or wrong."""
         value: Any = self.data
         for part in path:
-            if isinstance(part, int):
-                value = value[part]
-            elif isinstance(value, dict) and part in value:
-                value = value[part]
-            else:
+            if isinstance(value, dict) and part not in value:
                 return False
+            value = value[part]
         return True
 
     def names(self) -> dict[str, int]:
@@ -77,24 +75,35 @@ def _custom(kind: type, value: Any) -> object:
     raise NotImplementedError(kind)
 
 
-def draft(written: Mapping[str, Any], data: dict[str, Any], amiss: Collection[Finding]) -> Draft:
-    """What is left of ``data`` without the places found amiss; ``written`` is the document before secrets were read."""
-    sound = _without(data, [finding.path for finding in amiss])
+# For what a channel must have, where that was found amiss: the rest of it is still looked at.
+_STAND_INS = {"name": "unnamed", "to": ["nobody@example.com"], "from": "nobody@example.com"}
+
+
+def draft(written: Mapping[str, Any], sound: dict[str, Any], amiss: Collection[Finding]) -> Draft:
+    """What there is of the document ``written`` once it is ``sound``: without what was found ``amiss``."""
     channels: dict[int, AnyChannel] = {}
-    for i, channel in enumerate(sound.pop("channels", ())):
-        try:
-            channels[i] = convert(channel, CHANNEL_TYPES[channel["type"]])
-        except (msgspec.ValidationError, LookupError, TypeError):
-            # It lacks something that it can't be without, which is told already.
-            continue
+    for i, channel in enumerate(sound.get("channels", ())):
+        # One without a type, or that is no mapping, has been told of already.
+        with suppress(msgspec.ValidationError, LookupError, TypeError):
+            kind = CHANNEL_TYPES[channel["type"]]
+            stand_ins = {key: _STAND_INS[key] for key in _STAND_INS if key in kind.__struct_encode_fields__}
+            channels[i] = convert({**stand_ins, **channel}, kind)
     # The channels are looked at one by one; the configuration as a whole only has to have one.
-    config = msgspec.structs.replace(
-        convert({**sound, "channels": [{"type": "console", "name": "none"}]}, Config), channels=()
-    )
-    return Draft(written, config, channels, frozenset(finding.path[0] for finding in amiss if finding.path))
+    config = convert({**sound, "channels": [{"type": "console", "name": "none"}]}, Config)
+    return Draft(written, config, channels, frozenset(finding.path[0] for finding in amiss))
 
 
-def _without(data: dict[str, Any], paths: Collection[Path]) -> dict[str, Any]:
-    """The data without these places: of channels and sections the one key, of everything else the whole."""
-    rest = deepcopy({key: value for key, value in data.items() if key != "channels"})
-    ...
+def without(data: dict[str, Any], amiss: Collection[Finding]) -> dict[str, Any]:
+    """A copy of the data that lacks what was found amiss: of channels and sections the one key, else the whole."""
+    rest = deepcopy(data)
+    for finding in amiss:
+        match finding.path:
+            case ("channels", int(i), str(key), *_) if isinstance(rest["channels"][i], dict):
+                rest["channels"][i].pop(key, None)
+            case ("channels", int(i), *_):
+                rest["channels"][i] = None
+            case ("storage" | "severity" | "smtp" | "defaults" as section, str(key), *_):
+                rest.get(section, {}).pop(key, None)
+            case (str(top), *_):
+                rest.pop(top, None)
+    return rest

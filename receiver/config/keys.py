@@ -95,9 +95,7 @@ UrgentInterval = Annotated[
 ]
 DigestInterval = Annotated[
     Duration,
-    Meta(
-        description="How long a throttled channel gathers before its next digest. Default 1m.", examples=["1m"]
-    ),
+    Meta(description="How long a throttled channel gathers before its next digest. Default 1m.", examples=["1m"]),
 ]
 MinSeverity = Annotated[Level, Meta(description="The lowest severity that this tells of. Default info.")]
 SendResolved = Annotated[bool, Meta(description="Whether resolved alerts are told. Default true.")]
@@ -147,9 +145,7 @@ Username = Annotated[str, Meta(min_length=1, description="The user to log in as;
 Password = Annotated[Secret, Meta(description="The password to log in with; better given by a file or variable.")]
 PasswordFile = Annotated[FilePath, Meta(description="A file with the password.")]
 PasswordEnv = Annotated[EnvironmentVariable, Meta(description="The environment variable with the password.")]
-CaFile = Annotated[
-    FilePath, Meta(description="A PEM bundle of the authorities to trust instead of the system's.")
-]
+CaFile = Annotated[FilePath, Meta(description="A PEM bundle of the authorities to trust instead of the system's.")]
 Timeout = Annotated[
     Duration,
     Meta(

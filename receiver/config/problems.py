@@ -10,11 +10,15 @@ Path = tuple[str | int, ...]
 
 
 class Finding(NamedTuple):
-    """Something amiss at a path; ``right`` says what would be right, when that is known."""
+    """Something amiss at a path; ``right`` says what would be right, when that is known.
+
+    ``line`` counts from 1; None where the path alone says which.
+    """
 
     path: Path
     wrong: str
     right: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class Problem:
         """``alert-receiver.yml:12: channels[0].group_wiat: unknown key; did you mean "group_wait"?``."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         what = f"{self.wrong}; {self.right}" if self.right else self.wrong
-        return ": ".join(part for part in (place, self.path, what) if part)
+        told = ": ".join(part for part in (place, self.path, what) if part)
+        # The file's own keys are among it, and what they do to a terminal is theirs to choose.
+        return "".join(character if character.isprintable() else repr(character)[1:-1] for character in told)
 
 
 class ConfigError(Exception):
@@ -44,12 +50,8 @@ class ConfigError(Exception):
 
 
 def spelled(path: Path) -> str:
-    """The path as people write it: ``channels[0].group_wait``. What can't be printed is escaped."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path).removeprefix(".")
-
-
-def _key(key: str) -> str:
-    return key[:100] if key.isprintable() else repr(key[:100])
+    """The path as people write it: ``channels[0].group_wait``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part[:100]}" for part in path).removeprefix(".")
 
 
 def suggestion(word: object, known: Collection[str]) -> str:

@@ -18,9 +18,7 @@ DURATION = "prometheus-duration"
 @cache
 def generate() -> dict[str, Any]:
     """The schema, draft 2020-12, as a JSON object. One object for all callers: don't change it."""
-    _, definitions = msgspec.json.schema_components(
-        [types.Config], schema_hook=_custom, ref_template="#/$defs/{name}"
-    )
+    _, definitions = msgspec.json.schema_components([types.Config], schema_hook=_custom, ref_template="#/$defs/{name}")
     for name, definition in definitions.items():
         definition["title"] = name
         _complete(getattr(types, name), definition["properties"])

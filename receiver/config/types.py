@@ -17,7 +17,7 @@ class Section(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A mapping of the file."""
 
 
-class Storage(Section, kw_only=True):
+class Storage(Section, kw_only=True, frozen=True):
     """Where the books are kept."""
 
     url: Annotated[
@@ -38,7 +38,7 @@ class Storage(Section, kw_only=True):
     ] = lasting("30d")
 
 
-class Severity(Section, kw_only=True):
+class Severity(Section, kw_only=True, frozen=True):
     """How severe an alert is, and which severities there are."""
 
     label: Annotated[keys.LabelName, Meta(description="The label that holds the severity. Default severity.")] = (
@@ -61,12 +61,10 @@ class Severity(Section, kw_only=True):
     ] = field(default_factory=lambda: {"page": "critical"})
 
 
-class Throttle(Section, kw_only=True):
-    """How many messages a channel sends at most: a token bucket."""
+class Throttle(Section, kw_only=True, frozen=True):
+    """How many messages a channel sends at most: a token bucket. A channel's own replaces that of `defaults` whole."""
 
-    messages: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="So many messages in each `per`. Default 6.")
-    ] = 6
+    messages: Annotated[int, Meta(ge=1, le=1_000_000, description="So many messages in each `per`. Default 6.")] = 6
     per: Annotated[
         Duration,
         Meta(
@@ -76,14 +74,12 @@ class Throttle(Section, kw_only=True):
         ),
     ] = lasting("1m")
     burst: (
-        Annotated[
-            int, Meta(ge=1, le=1_000_000, description="So many may be saved up. Default: as many as `messages`.")
-        ]
+        Annotated[int, Meta(ge=1, le=1_000_000, description="So many may be saved up. Default: as many as `messages`.")]
         | UnsetType
     ) = UNSET
 
 
-class Smtp(Section, kw_only=True):
+class Smtp(Section, kw_only=True, frozen=True):
     """How mail is sent; every email channel may override any of it."""
 
     host: keys.Host | UnsetType = UNSET
@@ -97,7 +93,7 @@ class Smtp(Section, kw_only=True):
     timeout: keys.Timeout = lasting("10s")
 
 
-class Defaults(Section, kw_only=True):
+class Defaults(Section, kw_only=True, frozen=True):
     """What every channel starts from, and may override."""
 
     group_by: keys.GroupBy = ("alertname", "cluster", "namespace")
@@ -115,7 +111,7 @@ class Defaults(Section, kw_only=True):
     fallback_after: keys.FallbackAfter = lasting("10m")
 
 
-class Channel(Section, kw_only=True, tag_field="type"):
+class Channel(Section, kw_only=True, frozen=True, tag_field="type"):
     """One configured destination."""
 
     name: keys.ChannelName
@@ -125,8 +121,7 @@ class Channel(Section, kw_only=True, tag_field="type"):
         Meta(description="All must match for the channel to take an alert. Default: none, it takes every alert."),
     ] = ()
     fallback: (
-        Annotated[str, Meta(description="The channel that tells what this one can't.", examples=["oncall"])]
-        | UnsetType
+        Annotated[str, Meta(description="The channel that tells what this one can't.", examples=["oncall"])] | UnsetType
     ) = UNSET
     templates: (
         Annotated[dict[str, str], Meta(description="Jinja2 templates for the parts of a message.")] | UnsetType
@@ -146,7 +141,7 @@ class Channel(Section, kw_only=True, tag_field="type"):
     fallback_after: keys.FallbackAfter | UnsetType = UNSET
 
 
-class SlackChannel(Channel, kw_only=True, tag="slack"):
+class SlackChannel(Channel, kw_only=True, frozen=True, tag="slack"):
     """A Slack channel, by an incoming webhook."""
 
     webhook_url: (
@@ -163,8 +158,7 @@ class SlackChannel(Channel, kw_only=True, tag="slack"):
         UNSET
     )
     webhook_url_env: (
-        Annotated[keys.EnvironmentVariable, Meta(description="The environment variable with the address.")]
-        | UnsetType
+        Annotated[keys.EnvironmentVariable, Meta(description="The environment variable with the address.")] | UnsetType
     ) = UNSET
     bot_token: Annotated[Secret, Meta(description="A bot's token, for Slack's Web API.")] | UnsetType = UNSET
     bot_token_file: Annotated[keys.FilePath, Meta(description="A file with the bot's token.")] | UnsetType = UNSET
@@ -172,9 +166,7 @@ class SlackChannel(Channel, kw_only=True, tag="slack"):
         Annotated[keys.EnvironmentVariable, Meta(description="The environment variable with the token.")] | UnsetType
     ) = UNSET
     channel: (
-        Annotated[
-            str, Meta(min_length=1, description="The Slack channel that the bot writes to.", examples=["#ops"])
-        ]
+        Annotated[str, Meta(min_length=1, description="The Slack channel that the bot writes to.", examples=["#ops"])]
         | UnsetType
     ) = UNSET
     mention: (
@@ -189,7 +181,7 @@ class SlackChannel(Channel, kw_only=True, tag="slack"):
     ) = UNSET
 
 
-class EmailChannel(Channel, kw_only=True, tag="email"):
+class EmailChannel(Channel, kw_only=True, frozen=True, tag="email"):
     """Mail to a list of people. Takes every key of `smtp`."""
 
     to: Annotated[
@@ -210,7 +202,7 @@ class EmailChannel(Channel, kw_only=True, tag="email"):
     timeout: keys.Timeout | UnsetType = UNSET
 
 
-class ConsoleChannel(Channel, kw_only=True, tag="console"):
+class ConsoleChannel(Channel, kw_only=True, frozen=True, tag="console"):
     """Prints messages to the process's own output."""
 
 
@@ -224,7 +216,7 @@ CHANNEL_TYPES: dict[str, type[AnyChannel]] = {
 ChannelNames = Annotated[tuple[str, ...], Meta(description="Names of channels.", examples=[["oncall"]])]
 
 
-class Token(Section, kw_only=True):
+class Token(Section, kw_only=True, frozen=True):
     """A credential of somebody who sends notifications or asks questions."""
 
     name: Annotated[str, Meta(min_length=1, description="Whose token this is.")]
@@ -242,13 +234,13 @@ class Token(Section, kw_only=True):
     ] = "default"
 
 
-class Auth(Section, kw_only=True):
+class Auth(Section, kw_only=True, frozen=True):
     """Who may do what."""
 
     tokens: Annotated[tuple[Token, ...], Meta(description="The tokens that are accepted. Default: none.")] = ()
 
 
-class Heartbeat(Section, kw_only=True):
+class Heartbeat(Section, kw_only=True, frozen=True):
     """An alert that always fires, whose absence is told."""
 
     name: Annotated[str, Meta(min_length=1, description="The heartbeat's name.")]
@@ -269,7 +261,7 @@ class Heartbeat(Section, kw_only=True):
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-class Report(Section, kw_only=True):
+class Report(Section, kw_only=True, frozen=True):
     """A summary at a set time."""
 
     name: Annotated[str, Meta(min_length=1, description="The report's name.")]
@@ -292,7 +284,7 @@ class Report(Section, kw_only=True):
     include: Annotated[tuple[str, ...], Meta(description="The report's parts. Default: all.")] = ()
 
 
-class Config(Section, kw_only=True):
+class Config(Section, kw_only=True, frozen=True):
     """The configuration of alert-receiver."""
 
     storage: Storage = field(default_factory=Storage)
@@ -323,15 +315,11 @@ class Config(Section, kw_only=True):
     ] = lasting("2m")
     notices: Annotated[
         ChannelNames,
-        Meta(
-            description="Channels for the receiver's own notices. Default: none; they are logged and metered only."
-        ),
+        Meta(description="Channels for the receiver's own notices. Default: none; they are logged and metered only."),
     ] = ()
     smtp: Smtp = field(default_factory=Smtp)
     defaults: Defaults = field(default_factory=Defaults)
     channels: Annotated[tuple[AnyChannel, ...], Meta(min_length=1, description="Where alerts are told, in order.")]
     auth: Auth = field(default_factory=Auth)
-    heartbeats: Annotated[
-        tuple[Heartbeat, ...], Meta(description="Alerts whose absence is told. Default: none.")
-    ] = ()
+    heartbeats: Annotated[tuple[Heartbeat, ...], Meta(description="Alerts whose absence is told. Default: none.")] = ()
     reports: Annotated[tuple[Report, ...], Meta(description="Summaries at set times. Default: none.")] = ()

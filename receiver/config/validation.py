@@ -126,5 +126,6 @@ def _quoting(value: object, wanted: str) -> str:
 
 
 def _described(expected: dict[str, Any]) -> str:
-    text: str = expected.get("description", "")
-    return text[:1].lower() + text[1:].removesuffix(".")
+    """The first sentence of a key's description."""
+    text: str = expected.get("description", "").split(". ")[0].removesuffix(".")
+    return text[:1].lower() + text[1:]

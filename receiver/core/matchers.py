@@ -137,7 +137,7 @@ def _matcher(
 
 def _expect(token: _Token, kinds: tuple[str, ...], what: str) -> None:
     if token.kind not in kinds:
-        found = "the end" if token.kind == "end" else token.text
+        found = "the end" if token.kind == "end" else token.text[:50]
         raise MatcherError(token.column, f"expected {what}, found {found}")
 
 

@@ -1,0 +1,93 @@
+"""Loading the configuration file: all of its problems at once, or the configuration and its warnings."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from receiver.config import checks, not_yet, validation
+from receiver.config.credentials import Reader
+from receiver.config.document import BadDocument, Document
+from receiver.config.draft import convert, draft, without
+from receiver.config.problems import ConfigError, Finding, Problem, spelled
+from receiver.config.types import Config, ConsoleChannel
+
+# A configuration of thousands of channels is a tenth of it; reading YAML takes its time.
+LARGEST = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used, and what its author should know."""
+
+    config: Config
+    warnings: tuple[Problem, ...] = ()
+
+
+def embedded() -> Loaded:
+    """The configuration without a file: everything to the console, the books in the working folder."""
+    return Loaded(Config(channels=(ConsoleChannel(name="console"),)))
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+    """Load the file with the secrets it names; ``environ`` has those of ``x_env`` keys.
+
+    Raises ConfigError with everything that is wrong.
+    """
+    document = _document(path)
+    data = _mapping(path, document)
+    found = [*document.findings, *validation.findings(data)]
+    sound = without(data, found)
+    reader = Reader(path.parent, environ)
+    reader.read(sound)
+    found = [*found, *reader.findings]
+    found += checks.findings(draft(data, sound, found))
+    if found:
+        raise ConfigError(_problems(path, document, found))
+    config: Config = convert(sound, Config)
+    return Loaded(config, tuple(_problems(path, document, _warnings(data, config))))
+
+
+def _document(path: Path) -> Document:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise BadDocument(None, f"too large: more than {LARGEST} bytes")
+        return Document(content.decode("utf-8-sig"))
+    except OSError as error:
+        problem = Problem(str(path), None, "", f"can't be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        problem = Problem(str(path), error.object.count(b"\n", 0, error.start) + 1, "", "not UTF-8")
+    except BadDocument as error:
+        problem = Problem(str(path), error.line, "", error.wrong)
+    raise ConfigError([problem])
+
+
+def _mapping(path: Path, document: Document) -> dict[str, Any]:
+    if isinstance(document.data, dict):
+        return document.data
+    if document.data is None:
+        wrong = Problem(str(path), None, "", "the file is empty", "at the least it needs channels")
+    else:
+        wrong = Problem(str(path), 1, "", "the file must be a mapping (key: value)", "begin with channels:")
+    raise ConfigError([wrong])
+
+
+def _warnings(data: dict[str, Any], config: Config) -> Iterator[Finding]:
+    yield from not_yet.warnings(data)
+    if all(channel.matchers for channel in config.channels):
+        yield Finding(
+            ("channels",), "no channel takes every alert", "one without matchers would tell what no other takes"
+        )
+
+
+def _problems(path: Path, document: Document, found: Iterable[Finding]) -> list[Problem]:
+    """The findings with their lines, in the order of the file, each said once."""
+    problems = [
+        Problem(
+            str(path), finding.line or document.line(finding.path), spelled(finding.path), finding.wrong, finding.right
+        )
+        for finding in dict.fromkeys(found)
+    ]
+    return sorted(problems, key=lambda problem: problem.line or 0)

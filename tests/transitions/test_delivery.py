@@ -1,0 +1,237 @@
+"""Claim, send, settle: what goes out, when, and what the books say of it."""
+
+from receiver.core.grouping import Reason
+from receiver.core.policy import Throttle
+from receiver.core.retrying import Failure, FailureClass
+from receiver.store.messages import Answer
+from receiver.transitions.claim import Claimed, Repeat, Rest
+from tests.timeline import MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
+
+REFUSED = Failure(FailureClass.TRANSIENT, "connection_refused")
+NO_ANSWER = Failure(FailureClass.TRANSIENT, "timeout", may_be_taken=True)
+WRONG_PASSWORD = Failure(FailureClass.MISCONFIGURED, "auth_failed", 535)
+NO_SUCH_USER = Failure(FailureClass.REJECTED, "recipients_refused", 550)
+
+
+def claimed(timeline: Timeline, name: str = "ops") -> Claimed:
+    found = timeline.claim(name)
+    assert isinstance(found, Claimed)
+    return found
+
+
+def sent(timeline: Timeline, *, after: int = 10 * SECOND) -> Repeat:
+    """An alert on its way, bytes fixed."""
+    timeline.receive(firing(pod="a"))
+    timeline.now += after
+    return timeline.fix(claimed(timeline), b"exactly these")
+
+
+def test_a_group_waits_for_more_and_is_told_as_one(timeline: Timeline) -> None:
+    timeline.receive(firing(pod="a"))
+    timeline.now += 9_999
+    timeline.receive(firing(pod="b"))
+    assert timeline.claim() == Rest(START + 10 * SECOND)
+    timeline.now += 1
+    content = claimed(timeline).content
+    assert (content.firing, content.reason) == (2, Reason.WAIT)
+    assert {line.labels["pod"] for line in content.lines} == {"a", "b"}
+
+
+def test_five_openings_are_told_at_once(timeline: Timeline) -> None:
+    timeline.receive(*(firing(pod=str(n)) for n in range(4)))
+    assert timeline.claim() == Rest(START + 10 * SECOND)
+    timeline.receive(firing(pod="4"))
+    assert claimed(timeline).content.reason == Reason.THRESHOLD
+
+
+def test_after_a_message_the_group_cools_down_and_then_says_what_else_fires(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline))
+    timeline.receive(*(firing(pod=str(n)) for n in range(5)))
+    assert timeline.claim() == Rest(timeline.now + 2 * MINUTE)
+    timeline.now += 2 * MINUTE
+    content = claimed(timeline).content
+    assert (content.reason, content.firing, content.also_firing) == (Reason.COOLDOWN, 5, 1)
+    assert content.also_firing_lines[0].labels["pod"] == "a"
+
+
+def test_groups_are_told_apart_most_severe_first(timeline: Timeline) -> None:
+    timeline.receive(firing("A", severity="info"))
+    timeline.now += SECOND
+    timeline.receive(firing("B", severity="critical"), firing("C", severity="warning"))
+    timeline.now += MINUTE
+    told = []
+    while not isinstance(content := timeline.send(), Rest):
+        told.append(content.group["alertname"])
+    assert told == ["B", "C", "A"]
+
+
+def test_without_a_token_news_waits_and_nothing_is_lost(timeline: Timeline) -> None:
+    timeline.policy = policy(channel(throttle=Throttle(6, MINUTE, 2)))
+    timeline.store.close()
+    timeline.path.unlink()
+    timeline.open()
+    timeline.receive(*(firing(f"Alert{n}") for n in range(3)))
+    timeline.now += 10 * SECOND
+    assert not isinstance(timeline.send(), Rest)
+    assert not isinstance(timeline.send(), Rest)
+    assert timeline.claim() == Rest(timeline.now + 10 * SECOND, heeds_news=False, throttled=True)
+    assert timeline.claim() == Rest(timeline.now + 10 * SECOND, heeds_news=False, throttled=False)
+    timeline.restart()
+    timeline.now += 10 * SECOND
+    content = timeline.send()
+    assert not isinstance(content, Rest)
+    assert content.reason == Reason.THROTTLED
+    assert timeline.ledger() == {"accepted": 3, "delivered": 3}
+
+
+def test_a_message_that_surely_reached_nobody_dissolves_and_is_composed_anew(timeline: Timeline) -> None:
+    first = sent(timeline)
+    settled = timeline.settle(first, REFUSED)
+    assert (settled.told, settled.rest) == (0, SECOND)
+    assert timeline.ledger() == {"accepted": 1, "pending": 1}
+    assert timeline.claim() == Rest(timeline.now + SECOND, heeds_news=False)
+    timeline.receive(firing(pod="b"))
+    timeline.now += SECOND
+    content = claimed(timeline).content
+    assert (content.firing, content.reason) == (2, Reason.RECOVERED)
+
+
+def test_a_message_that_may_have_been_taken_goes_again_byte_for_byte_before_anything_newer(
+    timeline: Timeline,
+) -> None:
+    timeline.settle(sent(timeline), NO_ANSWER)
+    timeline.receive(resolved(pod="a"))
+    timeline.restart()
+    timeline.now += SECOND
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
+    assert again.payload == b"exactly these"
+    timeline.settle(again)
+    assert timeline.ledger() == {"accepted": 2, "delivered": 1, "pending": 1}
+    timeline.now += 2 * MINUTE
+    assert claimed(timeline).content.resolved == 1
+
+
+def test_after_three_failures_a_message_that_may_have_been_taken_lets_other_groups_go_first(
+    timeline: Timeline,
+) -> None:
+    repeat = sent(timeline)
+    timeline.receive(firing("Other"))
+    for _ in range(3):
+        timeline.settle(repeat, NO_ANSWER)
+        timeline.now += 10 * MINUTE
+        found = timeline.claim()
+        repeat = found if isinstance(found, Repeat) else repeat
+    assert isinstance(found, Claimed)
+    assert found.content.group == {"alertname": "Other"}
+    timeline.settle(timeline.fix(found))
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
+    assert again.payload == b"exactly these"
+
+
+def test_a_kill_before_the_bytes_are_fixed_sends_nothing_twice_and_loses_nothing(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    claimed(timeline)
+    timeline.restart()
+    assert timeline.ledger() == {"accepted": 1, "pending": 1}
+    assert claimed(timeline).content.firing == 1
+
+
+def test_a_kill_after_the_bytes_are_fixed_sends_them_again(timeline: Timeline) -> None:
+    sent(timeline)
+    timeline.restart()
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
+    assert again.payload == b"exactly these"
+
+
+def test_what_resolves_while_its_message_fails_is_told_as_fired_and_resolved(timeline: Timeline) -> None:
+    repeat = sent(timeline)
+    timeline.receive(resolved(pod="a"))
+    assert timeline.ledger() == {"accepted": 2, "pending": 2}
+    timeline.settle(repeat, REFUSED)
+    assert timeline.ledger() == {"accepted": 2, "superseded": 1, "pending": 1}
+    timeline.now += MINUTE
+    assert claimed(timeline).content.fired_and_resolved == 1
+
+
+def test_without_send_resolved_an_alert_over_before_anybody_heard_of_it_is_still_told(timeline: Timeline) -> None:
+    timeline.policy = policy(channel(send_resolved=False))
+    repeat = sent(timeline)
+    timeline.receive(resolved(pod="a"))
+    timeline.settle(repeat, REFUSED)
+    assert timeline.ledger() == {"accepted": 2, "unannounced": 1, "pending": 1}
+    timeline.now += MINUTE
+    assert claimed(timeline).content.fired_and_resolved == 1
+
+
+def test_what_comes_while_a_message_is_on_its_way_waits_on(timeline: Timeline) -> None:
+    repeat = sent(timeline)
+    timeline.receive(resolved(pod="a"), firing(pod="b"))
+    timeline.settle(repeat)
+    assert timeline.ledger() == {"accepted": 3, "delivered": 1, "pending": 2}
+    timeline.now += 2 * MINUTE
+    content = claimed(timeline).content
+    assert (content.firing, content.resolved) == (1, 1)
+
+
+def test_a_wrong_password_keeps_everything_pending_and_shows_that_the_channel_is_down(timeline: Timeline) -> None:
+    settled = timeline.settle(sent(timeline), WRONG_PASSWORD)
+    assert settled.rest == 5 * MINUTE
+    assert timeline.books().channels["ops"].failure_class == FailureClass.MISCONFIGURED
+    timeline.now += 5 * MINUTE
+    timeline.settle(timeline.fix(claimed(timeline)))
+    assert timeline.books().channels["ops"].failure_class is None
+    assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+
+
+def test_a_failed_attempt_gives_its_token_back_unless_it_may_have_been_taken(timeline: Timeline) -> None:
+    full = timeline.books().channels["ops"].bucket.level
+    timeline.settle(sent(timeline), REFUSED)
+    assert timeline.books().channels["ops"].bucket.level == full
+    timeline.now += SECOND
+    timeline.settle(timeline.fix(claimed(timeline)), NO_ANSWER)
+    assert timeline.books().channels["ops"].bucket.level < full
+
+
+def test_recipients_who_said_later_are_asked_again_alone_and_delay_no_other_group(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    repeat = timeline.fix(claimed(timeline), b"mail", ("a@example.com", "b@example.com"))
+    settled = timeline.settle(
+        repeat, answers={"a@example.com": (Answer.ACCEPTED, 250), "b@example.com": (Answer.AWAITED, 451)}
+    )
+    assert settled.told == 0
+    timeline.receive(*(firing("Other", pod=str(n)) for n in range(5)))
+    other = claimed(timeline)
+    timeline.settle(timeline.fix(other, b"mail", ("a@example.com",)), answers={"a@example.com": (Answer.ACCEPTED, 250)})
+    timeline.now += SECOND
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
+    assert (again.payload, again.recipients) == (b"mail", ("b@example.com",))
+    timeline.settle(again, NO_SUCH_USER)
+    assert timeline.ledger() == {"accepted": 6, "delivered": 6}
+
+
+def test_what_max_alerts_cut_off_is_said_once(timeline: Timeline) -> None:
+    timeline.receive(firing(pod="a"), truncated=3)
+    timeline.now += 10 * SECOND
+    first = timeline.send()
+    assert not isinstance(first, Rest)
+    assert first.truncated == 3
+    timeline.receive(firing(pod="b"))
+    timeline.now += 10 * MINUTE
+    second = timeline.send()
+    assert not isinstance(second, Rest)
+    assert second.truncated == 0
+
+
+def test_a_storm_renders_its_first_lines_and_counts_the_rest(timeline: Timeline) -> None:
+    timeline.receive(*(firing(pod=f"{n:05}", severity="critical" if n % 100 == 0 else "info") for n in range(2_000)))
+    claim = claimed(timeline)
+    assert (claim.content.firing, len(claim.content.lines)) == (2_000, 500)
+    assert [line.severity for line in claim.content.lines[:21]] == ["critical"] * 20 + ["info"]
+    timeline.settle(timeline.fix(claim))
+    assert timeline.ledger() == {"accepted": 2_000, "delivered": 2_000}
