@@ -162,7 +162,8 @@ async def _listening(
     settings: Settings, webhook: Webhook, management: Management, metrics: Metrics
 ) -> AsyncIterator[str]:
     app = application(webhook, management, metrics, settings.max_body)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    # Compressed bodies are refused, so they are not unpacked either.
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.address or None, settings.port).start()

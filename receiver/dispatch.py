@@ -156,7 +156,7 @@ class Dispatcher:
 
     def _facts(self, repeat: Repeat) -> dict[str, object]:
         message = repeat.message
-        return {"channel": self.name, "message": message.uid, "reason_sent": message.reason}
+        return {"channel": self.name, "uid": message.uid, "why": message.reason}
 
     async def _sleep(self, rest: Rest) -> None:
         if rest.throttled:

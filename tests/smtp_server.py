@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections import defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,13 +171,12 @@ class _Conversation(SMTP):
         if reply is not None:
             await self.push(reply)
             return
-        try:
+        with suppress(TLSSetupException):
             await super().smtp_STARTTLS(arg)
-        except TLSSetupException:
-            # The client refused our certificate; aiosmtpd has lost its transport by now and would stumble over it.
-            self.abort()
+        if self._wire is None or self._wire.is_closing():
+            # The client refused our certificate and left; aiosmtpd has lost its transport and would not notice.
             self._gone()
-            raise asyncio.CancelledError from None
+            raise asyncio.CancelledError
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         reply = await self._scripted("DATA")

@@ -23,8 +23,8 @@ class Holder:
 @pytest.mark.parametrize(
     "printed",
     [
-        lambda secret: str(secret),
-        lambda secret: repr(secret),
+        str,
+        repr,
         lambda secret: f"{secret}",
         lambda secret: f"{secret!r:>30}",
         lambda secret: f"{secret:>30}",

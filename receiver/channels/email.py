@@ -48,6 +48,7 @@ REPLIES: dict[type[aiosmtplib.SMTPResponseException], tuple[str, FailureClass]] 
     aiosmtplib.SMTPHeloError: ("greeting_refused", FailureClass.MISCONFIGURED),
     aiosmtplib.SMTPAuthenticationError: ("auth_failed", FailureClass.MISCONFIGURED),
     aiosmtplib.SMTPSenderRefused: ("sender_refused", FailureClass.REJECTED),
+    aiosmtplib.SMTPRecipientRefused: ("recipients_refused", FailureClass.REJECTED),
     aiosmtplib.SMTPDataError: ("data_refused", FailureClass.REJECTED),
     # The only other command that we send is STARTTLS.
     aiosmtplib.SMTPResponseException: ("starttls_refused", FailureClass.MISCONFIGURED),

@@ -44,9 +44,9 @@ def _severity(draft: Draft) -> Iterator[Finding]:
         yield Finding(("severity", "levels"), "lists a level twice (upper and lower case are the same)")
     if severity.default.lower() not in levels:
         yield Finding(("severity", "default"), "is no level", suggestion(severity.default, severity.levels))
-    for alias, level in severity.aliases.items():
-        # The built-in alias does no harm where the levels have no "critical".
-        if draft.written("severity", "aliases") and level.lower() not in levels:
+    # The built-in alias is left out where it does not fit the user's own levels.
+    for alias, level in severity.aliases.items() if draft.written("severity", "aliases") else ():
+        if level.lower() not in levels:
             yield Finding(("severity", "aliases", alias), "is no level", suggestion(level, severity.levels))
         if alias.lower() in levels:
             yield Finding(("severity", "aliases", alias), "is a level itself")

@@ -32,7 +32,7 @@ class Draft:
         """Whether the key is in the document, be it right or wrong."""
         value: Any = self.data
         for part in path:
-            if isinstance(value, dict) and part not in value:
+            if isinstance(part, str) and not (isinstance(value, dict) and part in value):
                 return False
             value = value[part]
         return True

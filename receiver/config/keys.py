@@ -156,6 +156,6 @@ Timeout = Annotated[
 ]
 
 
-def lasting(text: str) -> Any:  # noqa: ANN401, RUF100 -- a field's default has the type of whatever field it is for
-    """A field whose default is this duration."""
+def lasting(text: str) -> Any:
+    """The default of a field that is a duration; typed as msgspec's own ``field``, whatever the field needs."""
     return field(default_factory=lambda: durations.parse(text))

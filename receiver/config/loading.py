@@ -36,11 +36,11 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """
     document = _document(path)
     data = _mapping(path, document)
-    found = [*document.findings, *validation.findings(data)]
-    sound = without(data, found)
+    unsound = validation.findings(data)
+    sound = without(data, unsound)
     reader = Reader(path.parent, environ)
     reader.read(sound)
-    found = [*found, *reader.findings]
+    found = [*document.findings, *unsound, *reader.findings]
     found += checks.findings(draft(data, sound, found))
     if found:
         raise ConfigError(_problems(path, document, found))

@@ -14,7 +14,7 @@ from receiver.config.destinations import (
     SlackDestination,
 )
 from receiver.config.patterns import compile_pattern
-from receiver.config.types import AnyChannel, Config, ConsoleChannel, EmailChannel, SlackChannel
+from receiver.config.types import AnyChannel, Config, ConsoleChannel, EmailChannel, Severity, SlackChannel
 from receiver.config.types import Throttle as ThrottleSection
 from receiver.core.matchers import Matcher, parse
 from receiver.core.policy import ChannelPolicy, Policy, SeverityScale, Throttle
@@ -26,12 +26,7 @@ _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 
 def resolve(config: Config) -> Policy:
     """The policy of a loaded configuration; channels in its order."""
-    severity = SeverityScale(
-        label=config.severity.label,
-        levels=tuple(level.lower() for level in config.severity.levels),
-        default=config.severity.default.lower(),
-        aliases={alias.lower(): level.lower() for alias, level in config.severity.aliases.items()},
-    )
+    severity = _severity(config.severity)
     return Policy(
         channels=tuple(_channel(config, channel, severity) for channel in config.channels),
         severity=severity,
@@ -42,6 +37,18 @@ def resolve(config: Config) -> Policy:
 def destinations(config: Config) -> tuple[Destination, ...]:
     """Where the channels of a loaded configuration send to, in its order."""
     return tuple(_destination(config, channel) for channel in config.channels)
+
+
+def _severity(section: Severity) -> SeverityScale:
+    levels = tuple(level.lower() for level in section.levels)
+    aliases = {alias.lower(): level.lower() for alias, level in section.aliases.items()}
+    return SeverityScale(
+        label=section.label,
+        levels=levels,
+        default=section.default.lower(),
+        # Only the built-in alias may not fit here, where the levels are the user's own.
+        aliases={a: level for a, level in aliases.items() if level in levels and a not in levels},
+    )
 
 
 def _channel(config: Config, channel: AnyChannel, severity: SeverityScale) -> ChannelPolicy:

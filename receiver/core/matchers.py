@@ -176,8 +176,8 @@ def _unescaped(found: re.Match[str]) -> str:
         octets = bytes(int(n[1:], 16) if n[0] == "x" else int(n, 8) for n in numbers)
         return octets.decode()
     if code := found["short"] or found["long"]:
-        # Encoding refuses the surrogates, which are no characters.
-        return chr(int(code, 16)).encode().decode()
+        # Decoding refuses what is no character: surrogates, and numbers past the last.
+        return bytes.fromhex(code.zfill(8)).decode("utf-32-be")
     if found["letter"] not in _GO:
         raise ValueError
     return _GO[found["letter"]]

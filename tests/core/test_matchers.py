@@ -119,9 +119,7 @@ def test_a_matcher_judges_a_label_set_where_a_missing_label_is_empty(
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@given(
-    st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from(["=", "!=", "=~", "!~"]), UNICODE
-)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from(["=", "!=", "=~", "!~"]), UNICODE)
 def test_a_printed_matcher_reads_back_as_itself(name: str, operator: str, value: str) -> None:
     pattern = re.compile(re.escape(value)) if operator.endswith("~") else None
     value = re.escape(value) if pattern else value

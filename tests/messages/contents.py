@@ -1,0 +1,99 @@
+"""Contents to render: plain ones, like a captured webhook body, and hostile ones."""
+
+from typing import Any
+
+from receiver.core.content import Content, Line, Told
+
+SINCE = 1_795_207_926_000  # 2026-11-20 20:52:06 UTC
+NOW = 1_795_239_000_000  # 2026-11-21 05:30:00 UTC
+MINUTE = 60_000
+
+LABELS = {
+    "alertname": "HighErrorRate",
+    "cluster": "eu-west-1-prod",
+    "instance": "10.1.0.7:9100",
+    "namespace": "prod-eu-1",
+    "pod": "checkout-api-7d9f8c6b5-00001",
+    "service": "checkout-api",
+    "severity": "warning",
+}
+ANNOTATIONS = {
+    "dashboard": "https://grafana.example.com/d/3d7aaba91/overview",
+    "description": "The service checkout-api has had an error ratio of 5.33% over the last 5 minutes.",
+    "runbook_url": "https://runbooks.example.com/checkout-api/HighErrorRate",
+    "summary": "High error rate on 10.1.0.7:9100 (checkout-api)",
+}
+
+HOSTILE = (
+    "CRLF\r\nBcc: victim@example.com\r\n\r\n.\r\nQUIT",
+    "NUL\x00 BEL\x07 ESC\x1b[2J\x1b]0;title\x07 CSI\x9b31m DEL\x7f",
+    "line\u2028para\u2029rlo\u202eevil\u202c isolate\u2066x\u2069 bom\ufeff zw\u200bsp",
+    "lone \ud800 surrogate \udfff and \ufffe \uffff",
+    "<script>alert(1)</script><img src=x onerror=alert(1)> \"quoted\" 'single' &amp; {{ 7*7 }} {% raw %}",
+    "<!channel> <!here> @here @channel <@U123> <#C1> <http://x|y> *b* _i_ ~s~ `c` :fire: > q",
+    "javascript:alert(1)",
+    "🔥" * 100_000,
+    '"' * 1_000_000,
+    "=" * 1_000_000,
+    "\n" * 1_000_000,
+    "温度" * 500_000,
+    "",
+)
+
+
+def line(told: Told = Told.FIRING, **changes: Any) -> Line:
+    facts: dict[str, Any] = {
+        "told": told,
+        "severity": "warning",
+        "labels": LABELS,
+        "annotations": ANNOTATIONS,
+        "starts_at": SINCE,
+        "ends_at": None if told is Told.FIRING else SINCE + 90 * MINUTE,
+        "last_seen": NOW - 30 * MINUTE,
+        "generator_url": "http://prometheus.example.com/graph?g0.expr=up&g0.tab=1",
+    }
+    return Line(**facts | changes)
+
+
+def content(*lines: Line, **changes: Any) -> Content:
+    """A message of one group; it counts the lines it has unless told otherwise."""
+    counts = {told.value: sum(line.told is told for line in lines) for told in Told}
+    facts: dict[str, Any] = {
+        "channel": "oncall",
+        "uid": "01ABC",
+        "kind": "group",
+        "reason": "wait",
+        "composed_at": NOW,
+        "group": {"alertname": "HighErrorRate", "cluster": "eu-west-1-prod", "service": "checkout-api"},
+        "lines": lines,
+        "external_url": "http://alertmanager.example.com:9093",
+    }
+    return Content(**facts | counts | changes)
+
+
+def hostile(text: str) -> Line:
+    """An alert that says ``text`` wherever an alert can say anything."""
+    return line(
+        labels={"alertname": text, "severity": text, text: text, **{f"label_{n}": text for n in range(400)}},
+        annotations=dict.fromkeys(("summary", "description", "runbook_url", "dashboard", text), text),
+        generator_url=text,
+        fingerprint=text,
+        links={text: text, **{f"link{n}": text for n in range(100)}},
+    )
+
+
+def storm(text: str, **changes: Any) -> Content:
+    """Ten thousand alerts that say ``text``, of which the store hands over the first five hundred."""
+    lines = (hostile(text), *[hostile(text)] * 498, line(Told.RESOLVED, defect=text, labels={text: text}))
+    facts: dict[str, Any] = {
+        "firing": 9_990,
+        "resolved": 7,
+        "fired_and_resolved": 3,
+        "group": {"alertname": text, "cluster": text, text: text},
+        "also_firing": 700,
+        "also_firing_lines": (hostile(text),) * 500,
+        "truncated": 5,
+        "reason": "repeat",
+        "external_url": text,
+    }
+    return content(*lines, **facts | changes)
