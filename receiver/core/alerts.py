@@ -49,15 +49,16 @@ class Notification:
     addressed_to: str | None = None
 
 
-def identity(source: str, labels: Mapping[str, str], ignore_labels: Collection[str]) -> str:
+def identity(source: str, labels: Mapping[str, str], ignore_labels: Collection[str] = ()) -> str:
     """The key by which one alert is known: its source and its labels without ``ignore_labels``.
 
-    0xFF never occurs in UTF-8, so joined with it two different label sets never look the same; Prometheus
-    hashes its label sets the same way.
+    Joined with the byte 0xFF, which never occurs in UTF-8, two different label sets never look the same; Prometheus
+    hashes its label sets the same way. Texts hold no lone surrogates: the decoder lets none in.
     """
     parts = [source]
     for name in sorted(labels):
         if name not in ignore_labels:
-            parts.append(name)
-            parts.append(labels[name])
-    return blake2b(b"\xff".join([part.encode() for part in parts]), digest_size=16).hexdigest()
+            parts += (name, labels[name])
+    # U+DCFF is how surrogateescape spells that byte.
+    joined = "\udcff".join(parts).encode(errors="surrogateescape")
+    return blake2b(joined, digest_size=16).hexdigest()

@@ -30,6 +30,10 @@ class SeverityScale:
         level = self.aliases.get(lowered, lowered)
         return self.levels.index(level if level in self.levels else self.default)
 
+    def rank_of(self, labels: Mapping[str, str]) -> int:
+        """The place of an alert's severity."""
+        return self.rank(labels.get(self.label, ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Throttle:

@@ -23,10 +23,9 @@ def addressed(policy: Policy, name: str | None) -> ChannelPolicy | None:
 
 
 def route(
-    labels: Mapping[str, str], policy: Policy, only: ChannelPolicy | None = None
+    labels: Mapping[str, str], severity: int, policy: Policy, only: ChannelPolicy | None = None
 ) -> tuple[Verdict, ...]:
-    """The verdict of each channel, in the policy's order; with ``only``, no other channel is asked."""
-    severity = policy.severity.rank(labels.get(policy.severity.label, ""))
+    """The verdict of each channel on an alert of this rank, in the policy's order; with ``only``, no other is asked."""
     verdicts = []
     for channel in policy.channels:
         if only is not None and channel is not only:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import RowMapping, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from receiver.core.alerts import Alert
 from receiver.core.episodes import Closing, Episode
 from receiver.store import schema
 from receiver.store.connect import Tx
-from receiver.store.upserts import chunks, upsert
+from receiver.store.upserts import Bulk, chunks, inserting, upserting
 
 # What is kept of each annotation once an alert's annotations exceed the first figure; no message shows more.
 ANNOTATIONS_KEPT_WHOLE = 65_536
@@ -30,10 +31,19 @@ class TrackedAlert:
     episode: Episode | None = None
 
 
+class Known(NamedTuple):
+    """What the store knows of an alert."""
+
+    id: int
+    routing_id: int | None
+    episode: Episode | None
+
+
 _BY_KEY = (
     select(
-        schema.alert.c.id,
         schema.alert.c.key,
+        schema.alert.c.id,
+        schema.alert.c.routing_id,
         schema.episode.c.id.label("episode_id"),
         schema.episode.c.starts_at,
         schema.episode.c.opened_at,
@@ -47,55 +57,47 @@ _BY_KEY = (
     .join(schema.episode, schema.episode.c.id == schema.alert.c.episode_id, isouter=True)
     .where(schema.alert.c.key.in_(bindparam("keys", expanding=True)))
 )
-_SAVE_ALERT = upsert(schema.alert)
-_SAVE_EPISODE = upsert(schema.episode)
-_CLOSE_EPISODE = (
+_SAVE_ALERT = upserting(schema.alert)
+_SAVE_EPISODE = upserting(schema.episode)
+_CLOSE_EPISODE = Bulk(
     update(schema.episode)
     .where(schema.episode.c.id == bindparam("episode"))
-    .values(closed_at=bindparam("closed_at"), closing=bindparam("closing"))
+    .values(closed_at=bindparam("at"), closing=bindparam("why")),
+    ("at", "why", "episode"),
 )
 _ROUTING = select(schema.routing).where(schema.routing.c.verdicts.in_(bindparam("verdicts", expanding=True)))
-_NEW_ROUTING = schema.routing.insert()
+_NEW_ROUTING = inserting(schema.routing)
 
 
-def load(tx: Tx, keys: Sequence[str]) -> dict[str, tuple[int, Episode | None]]:
-    """The id and the latest episode of each known alert, by its key."""
-    found: dict[str, tuple[int, Episode | None]] = {}
+def load(tx: Tx, keys: Sequence[str]) -> dict[str, Known]:
+    """What is known of these alerts, by their key."""
+    found: dict[str, Known] = {}
     for chunk in chunks(keys):
-        for row in tx.rows(_BY_KEY, {"keys": chunk}):
-            found[row["key"]] = (row["id"], None if row["episode_id"] is None else _episode(row))
+        for key, id_, routing_id, episode_id, *episode in tx.tuples(_BY_KEY, {"keys": chunk}):
+            found[key] = Known(id_, routing_id, None if episode_id is None else _episode(id_, episode_id, *episode))
     return found
 
 
-def _episode(row: RowMapping) -> Episode:
-    return Episode(
-        id=row["episode_id"],
-        alert_id=row["id"],
-        starts_at=row["starts_at"],
-        opened_at=row["opened_at"],
-        last_seen=row["last_seen"],
-        ends_at=row["ends_at"],
-        closed_at=row["closed_at"],
-        closing=Closing(row["closing"]) if row["closing"] else None,
-        resolved_by=row["resolved_by"],
-        again=row["again"],
-    )
+def _episode(alert_id: int, id_: int, *columns: Any) -> Episode:
+    starts_at, opened_at, last_seen, ends_at, closed_at, closing, resolved_by, again = columns
+    closed = Closing(closing) if closing else None
+    return Episode(id_, alert_id, starts_at, opened_at, last_seen, ends_at, closed_at, closed, resolved_by, again)
 
 
 def save(tx: Tx, alerts: Iterable[TrackedAlert]) -> None:
     """Write the alerts' rows."""
-    tx.run(
+    tx.bulk(
         _SAVE_ALERT,
         [
-            {
-                "id": alert.id,
-                "key": alert.key,
-                "source": alert.source,
-                "fingerprint": alert.fingerprint,
-                "labels": dump(alert.labels),
-                "routing_id": alert.routing_id,
-                "episode_id": alert.episode.id if alert.episode else None,
-            }
+            (
+                alert.id,
+                alert.key,
+                alert.source,
+                alert.fingerprint,
+                dump(alert.labels),
+                alert.routing_id,
+                alert.episode.id if alert.episode else None,
+            )
             for alert in alerts
         ],
     )
@@ -103,26 +105,26 @@ def save(tx: Tx, alerts: Iterable[TrackedAlert]) -> None:
 
 def save_episodes(tx: Tx, episodes: Iterable[tuple[Episode, Alert, str]]) -> None:
     """Write episodes with what their newest event, sent by the given ``externalURL``, says of them."""
-    tx.run(
+    tx.bulk(
         _SAVE_EPISODE,
         [
-            {
-                "id": episode.id,
-                "alert_id": episode.alert_id,
-                "starts_at": episode.starts_at,
-                "opened_at": episode.opened_at,
-                "last_seen": episode.last_seen,
-                "ends_at": episode.ends_at,
-                "closed_at": episode.closed_at,
-                "closing": episode.closing,
-                "resolved_by": episode.resolved_by,
-                "again": episode.again,
-                "annotations": _dump_annotations(event.annotations),
-                "links": dump(event.links),
-                "generator_url": event.generator_url,
-                "external_url": external_url,
-                "defect": event.defect,
-            }
+            (
+                episode.id,
+                episode.alert_id,
+                episode.starts_at,
+                episode.opened_at,
+                episode.last_seen,
+                episode.ends_at,
+                episode.closed_at,
+                episode.closing,
+                episode.resolved_by,
+                episode.again,
+                _dump_annotations(event.annotations),
+                dump(event.links),
+                event.generator_url,
+                external_url,
+                event.defect,
+            )
             for episode, event, external_url in episodes
         ],
     )
@@ -130,10 +132,7 @@ def save_episodes(tx: Tx, episodes: Iterable[tuple[Episode, Alert, str]]) -> Non
 
 def close_episodes(tx: Tx, episodes: Iterable[Episode]) -> None:
     """Write that these episodes are closed, and nothing else of them."""
-    tx.run(
-        _CLOSE_EPISODE,
-        [{"episode": episode.id, "closed_at": episode.closed_at, "closing": episode.closing} for episode in episodes],
-    )
+    tx.bulk(_CLOSE_EPISODE, [(episode.closed_at, episode.closing, episode.id) for episode in episodes])
 
 
 def intern_routings(tx: Tx, verdicts: Sequence[str]) -> dict[str, int]:
@@ -142,7 +141,7 @@ def intern_routings(tx: Tx, verdicts: Sequence[str]) -> dict[str, int]:
     for chunk in chunks(verdicts):
         found.update({row["verdicts"]: row["id"] for row in tx.rows(_ROUTING, {"verdicts": chunk})})
     new = {text: tx.new_id(schema.routing) for text in verdicts if text not in found}
-    tx.run(_NEW_ROUTING, [{"id": id_, "verdicts": text} for text, id_ in new.items()])
+    tx.bulk(_NEW_ROUTING, [(id_, text) for text, id_ in new.items()])
     return found | new
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from receiver.core.throttling import Bucket
 from receiver.store import schema
 from receiver.store.connect import Tx
-from receiver.store.upserts import upsert
+from receiver.store.upserts import upserting
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class ChannelState:
 
 
 _ALL = select(schema.channel)
-_SAVE = upsert(schema.channel)
+_SAVE = upserting(schema.channel)
 
 
 def load(tx: Tx) -> dict[str, ChannelState]:
@@ -48,21 +48,21 @@ def load(tx: Tx) -> dict[str, ChannelState]:
 
 def save(tx: Tx, channels: Iterable[ChannelState]) -> None:
     """Write the channels' rows."""
-    tx.run(
+    tx.bulk(
         _SAVE,
         [
-            {
-                "id": channel.id,
-                "name": channel.name,
-                "retired_at": channel.retired_at,
-                "bucket_level": channel.bucket.level,
-                "bucket_per": channel.bucket.per,
-                "bucket_at": channel.bucket.at,
-                "throttled_since": channel.throttled_since,
-                "failures": channel.failures,
-                "failure_class": channel.failure_class,
-                "retry_at": channel.retry_at,
-            }
+            (
+                channel.id,
+                channel.name,
+                channel.retired_at,
+                channel.bucket.level,
+                channel.bucket.per,
+                channel.bucket.at,
+                channel.throttled_since,
+                channel.failures,
+                channel.failure_class,
+                channel.retry_at,
+            )
             for channel in channels
         ],
     )

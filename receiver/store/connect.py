@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from receiver.store import migrations, schema
+from receiver.store.upserts import Bulk
 
 # Long enough for a checkpoint or a backup that holds the file, far below Alertmanager's patience.
 BUSY_TIMEOUT = 5_000
@@ -35,17 +36,22 @@ class Tx:
         """All rows of a query."""
         return self._connection.execute(statement, parameters).mappings().all()
 
+    def tuples(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """All rows of a query as tuples, for where there are many."""
+        return self._connection.execute(statement, parameters).all()
+
     def scalar(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row; None when there is no row."""
         return self._connection.execute(statement, parameters).scalar()
 
-    def run(
-        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> int:
-        """Carry out a statement, once or once a parameter set; how many rows it touched."""
-        if isinstance(parameters, Sequence) and not parameters:
-            return 0
+    def run(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
+        """Carry out a statement; how many rows it touched."""
         return self._connection.execute(statement, parameters).rowcount
+
+    def bulk(self, statement: Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Carry out a statement for every row."""
+        if rows:
+            self._connection.exec_driver_sql(statement.sql(self._connection.dialect), list(rows))
 
     def new_id(self, table: Table) -> int:
         """A row id not used before. Known before the insert, so that rows and their references go in bulk."""

@@ -1,10 +1,11 @@
 """Deliveries, their groups, and what left the pending without a message."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, case, exists, func, select
+from sqlalchemy import RowMapping, bindparam, case, exists, func, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.entries import Delivery, Outcome, Phase
@@ -12,13 +13,20 @@ from receiver.core.grouping import Group, Reason
 from receiver.store import schema
 from receiver.store.alerts import dump, parse
 from receiver.store.connect import Tx
-from receiver.store.upserts import chunks, upsert
+from receiver.store.upserts import Bulk, chunks, inserting, upserting
 
 _OF_EPISODES = select(schema.delivery).where(schema.delivery.c.episode_id.in_(bindparam("episodes", expanding=True)))
-_SAVE = upsert(schema.delivery)
+_SAVE = upserting(schema.delivery)
+_ROW = attrgetter(*_SAVE.columns)
+_REPEAT = Bulk(
+    update(schema.delivery)
+    .where(schema.delivery.c.episode_id == bindparam("episode"), schema.delivery.c.channel_id == bindparam("channel"))
+    .values(duplicates=schema.delivery.c.duplicates + bindparam("times")),
+    ("times", "episode", "channel"),
+)
 _GROUPS_BY_KEY = select(schema.alert_group).where(schema.alert_group.c.key.in_(bindparam("keys", expanding=True)))
 _GROUPS_BY_ID = select(schema.alert_group).where(schema.alert_group.c.id.in_(bindparam("ids", expanding=True)))
-_SAVE_GROUP = upsert(schema.alert_group)
+_SAVE_GROUP = upserting(schema.alert_group)
 # A message that its provider may have goes again before anything newer of its group.
 _HAS_OPEN_MESSAGE = exists().where(
     schema.message.c.channel_id == schema.alert_group.c.channel_id,
@@ -60,7 +68,7 @@ _WAITING_OF_GROUPS = (
     )
     .group_by(schema.delivery.c.group_id)
 )
-_DEPART = schema.departure.insert()
+_DEPART = inserting(schema.departure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +87,31 @@ def load(tx: Tx, episode_ids: Sequence[int]) -> dict[tuple[int, int], Delivery]:
     """The deliveries of these episodes, by (channel, episode)."""
     found = {}
     for chunk in chunks(episode_ids):
-        for row in tx.rows(_OF_EPISODES, {"episodes": chunk}):
-            found[row["channel_id"], row["episode_id"]] = _delivery(row)
+        for channel_id, episode_id, group_id, phase, version, claimed, status, told, *rest in tx.tuples(
+            _OF_EPISODES, {"episodes": chunk}
+        ):
+            found[channel_id, episode_id] = Delivery(
+                channel_id,
+                episode_id,
+                group_id,
+                Phase(phase),
+                version,
+                claimed,
+                Status(status),
+                Status(told) if told else None,
+                *rest,
+            )
     return found
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    return Delivery(
-        channel_id=row["channel_id"],
-        episode_id=row["episode_id"],
-        group_id=row["group_id"],
-        phase=Phase(row["phase"]),
-        version=row["version"],
-        claimed=row["claimed"],
-        status=Status(row["status"]),
-        told=Status(row["told"]) if row["told"] else None,
-        told_at=row["told_at"],
-        since=row["since"],
-        severity=row["severity"],
-        duplicates=row["duplicates"],
-    )
 
 
 def save(tx: Tx, deliveries: Iterable[Delivery]) -> None:
     """Write the deliveries' rows."""
-    columns = [column.name for column in schema.delivery.columns]
-    tx.run(_SAVE, [{name: getattr(delivery, name) for name in columns} for delivery in deliveries])
+    tx.bulk(_SAVE, [_ROW(delivery) for delivery in deliveries])
+
+
+def repeat(tx: Tx, times: Mapping[tuple[int, int], int]) -> None:
+    """Count how often these deliveries, by (channel, episode), heard what they had heard before."""
+    tx.bulk(_REPEAT, [(n, episode_id, channel_id) for (channel_id, episode_id), n in times.items()])
 
 
 def groups_by_key(tx: Tx, keys: Sequence[str]) -> list[Group]:
@@ -149,10 +156,26 @@ def _group(row: RowMapping) -> Group:
 
 def save_groups(tx: Tx, groups: Iterable[Group]) -> None:
     """Write the groups' rows."""
-    columns = [column.name for column in schema.alert_group.columns if column.name != "labels"]
-    tx.run(
+    tx.bulk(
         _SAVE_GROUP,
-        [{name: getattr(group, name) for name in columns} | {"labels": dump(group.labels)} for group in groups],
+        [
+            (
+                group.id,
+                group.channel_id,
+                group.key,
+                dump(group.labels),
+                group.waiting,
+                group.openings,
+                group.oldest_at,
+                group.severity,
+                group.due_at,
+                group.due_reason,
+                group.last_sent_at,
+                group.truncated,
+                group.failures,
+            )
+            for group in groups
+        ],
     )
 
 
@@ -171,19 +194,19 @@ def recount(tx: Tx, groups: Sequence[Group]) -> None:
 
 def depart(tx: Tx, departures: Iterable[Departure], now: int) -> None:
     """Keep why these entries left the pending without a message."""
-    tx.run(
+    tx.bulk(
         _DEPART,
         [
-            {
-                "id": tx.new_id(schema.departure),
-                "channel_id": departure.channel_id,
-                "alert_id": departure.alert_id,
-                "episode_id": departure.episode_id,
-                "status": departure.status,
-                "outcome": departure.outcome,
-                "reason": departure.reason,
-                "at": now,
-            }
+            (
+                tx.new_id(schema.departure),
+                departure.channel_id,
+                departure.alert_id,
+                departure.episode_id,
+                departure.status,
+                departure.outcome,
+                departure.reason,
+                now,
+            )
             for departure in departures
         ],
     )

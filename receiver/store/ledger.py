@@ -47,13 +47,9 @@ class Postings:
 
     def post(self, tx: Tx, now: int) -> None:
         """Write the movements to the ledger and to the hour's."""
-        rows = [
-            {"channel_id": channel_id, "side": side, "account": account, "n": n, "hour": now - now % HOUR}
-            for (channel_id, side, account), n in self._counts.items()
-            if n
-        ]
-        tx.run(_ADD, [{name: row[name] for name in row if name != "hour"} for row in rows])
-        tx.run(_ADD_HOURLY, rows)
+        moved = [(*account, n) for account, n in self._counts.items() if n]
+        tx.bulk(_ADD, moved)
+        tx.bulk(_ADD_HOURLY, [(now - now % HOUR, *row) for row in moved])
 
 
 _ADD = adding(schema.ledger, "n")

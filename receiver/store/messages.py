@@ -13,6 +13,7 @@ from receiver.core.retrying import Failure
 from receiver.store import schema
 from receiver.store.alerts import parse
 from receiver.store.connect import Tx
+from receiver.store.upserts import inserting
 
 # A message renders the first of its lines and counts the rest.
 LINES_RENDERED = 500
@@ -167,7 +168,7 @@ _ALSO_FIRING = (
 _COUNT_ALSO_FIRING = select(func.count()).select_from(_d.join(_e, _e.c.id == _d.c.episode_id)).where(_STILL_FIRING)
 _ATTEMPT = schema.attempt.insert()
 _r = schema.recipient
-_EXPECT = _r.insert()
+_EXPECT = inserting(_r)
 _AWAITED = select(_r.c.address).where(_r.c.message_id == bindparam("message"), _r.c.state == Answer.AWAITED)
 _TAKEN_BY = select(func.count()).where(_r.c.message_id == bindparam("message"), _r.c.state == Answer.ACCEPTED)
 _ANSWERED = (
@@ -199,7 +200,7 @@ def claim(tx: Tx, message: Message) -> None:
 def fix(tx: Tx, message: Message, subject: str, fixed: bytes, recipients: Sequence[str]) -> None:
     """Fix the bytes of a claimed message and who is to get them: from here on a provider may have it."""
     tx.run(_FIX, {"message": message.id, "subject": subject, "payload": fixed})
-    tx.run(_EXPECT, [{"message_id": message.id, "address": r, "state": Answer.AWAITED} for r in recipients])
+    tx.bulk(_EXPECT, [(message.id, recipient, Answer.AWAITED, None, None) for recipient in recipients])
 
 
 def awaited(tx: Tx, message: Message) -> list[str]:
@@ -214,13 +215,11 @@ def taken_by_some(tx: Tx, message: Message) -> bool:
 
 def answer(tx: Tx, message: Message, answers: Mapping[str, tuple[Answer, int | None]], now: int) -> None:
     """Keep recipients' own answers: the state and the SMTP code."""
-    tx.run(
-        _ANSWERED,
-        [
-            {"message": message.id, "recipient": address, "answer": state, "answer_code": code, "now": now}
-            for address, (state, code) in answers.items()
-        ],
-    )
+    for address, (state, code) in answers.items():
+        tx.run(
+            _ANSWERED,
+            {"message": message.id, "recipient": address, "answer": state, "answer_code": code, "now": now},
+        )
 
 
 def settle(tx: Tx, message: Message, state: State, now: int) -> None:

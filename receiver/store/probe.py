@@ -2,11 +2,11 @@
 
 from receiver.store import schema
 from receiver.store.connect import Tx
-from receiver.store.upserts import upsert
+from receiver.store.upserts import upserting
 
-_PROBE = upsert(schema.commit_probe)
+_PROBE = upserting(schema.commit_probe)
 
 
 def probe(tx: Tx, now: int) -> None:
     """Write something that goes to the disk."""
-    tx.run(_PROBE, {"id": 1, "at": now})
+    tx.bulk(_PROBE, [(1, now)])

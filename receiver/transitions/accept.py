@@ -4,8 +4,11 @@ Takes all notifications that share a commit at once: what is known of their aler
 judged one by one in order, and what changed is written in bulk.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+
+import msgspec
 
 from receiver.core import entries, episodes, grouping
 from receiver.core.alerts import Alert, Notification, Status, identity
@@ -16,7 +19,7 @@ from receiver.core.routing import Verdict, addressed, route
 from receiver.store import channels
 from receiver.store.alerts import TrackedAlert
 from receiver.store.connect import Tx
-from receiver.store.ledger import House
+from receiver.store.ledger import House, Postings
 from receiver.transitions.batch import Batch
 
 
@@ -33,72 +36,119 @@ class Accepted:
     due: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Event:
+    """An alert of a notification, with the channels that take it and the key of its group in each."""
+
     key: str
     alert: Alert
     notification: Notification
     verdicts: tuple[Verdict, ...]
+    severity: int
+    takers: list[tuple[int, ChannelPolicy, str]]
 
     @property
     def fate(self) -> House:
-        if Verdict.TAKEN in self.verdicts:
+        if self.takers:
             return House.TAKEN
         return House.FILTERED if Verdict.FILTERED in self.verdicts else House.UNROUTED
 
 
 def accept(tx: Tx, notifications: Sequence[Notification], policy: Policy, now: int) -> list[Accepted]:
     """Enter every event; afterwards each is pending or settled on every channel that took it."""
-    read = [_events(notification, policy) for notification in notifications]
-    intake = _Intake(tx, policy, now, [event for events in read for event in events])
-    for events in read:
-        for event in events:
-            intake.take(event)
-    due = intake.save(notifications)
+    reading = _Reading(policy, {name: state.id for name, state in channels.load(tx).items()})
+    read = [reading.events(notification) for notification in notifications]
+    every = [event for events in read for event in events]
+    group_keys = {key for event in every for _, _, key in event.takers}
+    batch = Batch(tx, now, {event.key for event in every}, group_keys)
+    intake = _Intake(batch, reading.spelled, now)
+    for event in every:
+        intake.take(event)
+    _note(batch.postings, every, notifications, policy)
+    due = batch.save(dict(reading.channels))
     return [Accepted(len(events), sum(e.fate is House.UNROUTED for e in events), due) for events in read]
 
 
-def _events(notification: Notification, policy: Policy) -> list[_Event]:
-    """The distinct events of a notification: an alert that a body holds twice with one status counts once."""
-    only = addressed(policy, notification.addressed_to)
-    events: dict[tuple[str, Status], _Event] = {}
-    for alert in notification.alerts:
-        key = identity(notification.source, alert.labels, policy.ignore_labels)
-        if (key, alert.status) not in events:
-            verdicts = route(alert.labels, policy, only)
-            events[key, alert.status] = _Event(key, alert, notification, verdicts)
-    return list(events.values())
+class _Reading:
+    """What an alert is to the policy, before anything is known of it."""
+
+    def __init__(self, policy: Policy, ids: Mapping[str, int]) -> None:
+        self.channels = [(ids[channel.name], channel) for channel in policy.channels]
+        self._policy = policy
+        self._group_keys: dict[tuple[int, tuple[str, ...]], str] = {}
+        self.spelled = cache(self._spell)
+
+    def events(self, notification: Notification) -> list[_Event]:
+        """The distinct events of a notification: an alert that a body holds twice with one status counts once."""
+        policy = self._policy
+        only = addressed(policy, notification.addressed_to)
+        events: dict[tuple[str, Status], _Event] = {}
+        for alert in notification.alerts:
+            key = identity(notification.source, alert.labels, policy.ignore_labels)
+            if (key, alert.status) not in events:
+                severity = policy.severity.rank_of(alert.labels)
+                verdicts = route(alert.labels, severity, policy, only)
+                takers = self._takers(verdicts, alert)
+                events[key, alert.status] = _Event(key, alert, notification, verdicts, severity, takers)
+        return list(events.values())
+
+    def _takers(self, verdicts: tuple[Verdict, ...], alert: Alert) -> list[tuple[int, ChannelPolicy, str]]:
+        return [
+            (channel_id, channel, self._group_key(channel_id, channel, alert))
+            for (channel_id, channel), verdict in zip(self.channels, verdicts, strict=True)
+            if verdict is Verdict.TAKEN
+        ]
+
+    def _group_key(self, channel_id: int, channel: ChannelPolicy, alert: Alert) -> str:
+        labels = grouping.values(alert.labels, channel.group_by)
+        if channel.group_by is None:
+            return identity(str(channel_id), labels)
+        # Few groups for many alerts: each key is made once.
+        shared = (channel_id, tuple(labels.values()))
+        key = self._group_keys.get(shared)
+        if key is None:
+            key = self._group_keys[shared] = identity(str(channel_id), labels)
+        return key
+
+    def _spell(self, verdicts: tuple[Verdict, ...]) -> str:
+        names = (channel.name for _, channel in self.channels)
+        return msgspec.json.encode(dict(zip(names, verdicts, strict=True))).decode()
+
+
+def _note(postings: Postings, events: Sequence[_Event], notifications: Sequence[Notification], policy: Policy) -> None:
+    """Count what came, before any channel."""
+    scale = policy.severity
+    postings.house(House.TRUNCATED, sum(notification.truncated for notification in notifications))
+    for event in events:
+        postings.house(House.FIRING if event.alert.status is Status.FIRING else House.RESOLVED)
+        postings.house(event.fate)
+        if event.alert.defect is not None:
+            postings.house(House.UNREADABLE)
+        if not scale.known(event.alert.labels.get(scale.label, "")):
+            postings.house(House.SEVERITY_UNKNOWN)
 
 
 class _Intake:
-    def __init__(self, tx: Tx, policy: Policy, now: int, events: Sequence[_Event]) -> None:
-        ids = {name: state.id for name, state in channels.load(tx).items()}
-        self._policy = policy
-        self._now = now
-        self._channels = [(ids[channel.name], channel) for channel in policy.channels]
-        group_keys = {
-            _group_key(channel_id, channel, event.alert)
-            for event in events
-            for channel_id, channel in self._takers(event)
-        }
-        self._batch = Batch(tx, now, {event.key for event in events}, group_keys)
+    """Judges events, in order."""
 
-    def _takers(self, event: _Event) -> Iterator[tuple[int, ChannelPolicy]]:
-        for channel, verdict in zip(self._channels, event.verdicts, strict=True):
-            if verdict is Verdict.TAKEN:
-                yield channel
+    def __init__(self, batch: Batch, spelled: Callable[[tuple[Verdict, ...]], str], now: int) -> None:
+        self._batch = batch
+        self._spelled = spelled
+        self._now = now
 
     def take(self, event: _Event) -> None:
         """Judge what the event does to its alert's life, then what that means to each channel that takes it."""
-        verdicts = dict(zip((c.name for c in self._policy.channels), event.verdicts, strict=True))
+        verdicts = self._spelled(event.verdicts)
         tracked = self._batch.alert(event.key, event.notification.source, event.alert, verdicts)
         previous = tracked.episode
         change = self._live(tracked, event)
-        self._note(event)
-        for channel_id, channel in self._takers(event):
+        for channel_id, channel, group_key in event.takers:
             self._batch.accept(channel_id)
             if event.alert.status is Status.FIRING:
-                self._firing(channel_id, channel, event, tracked, previous)
+                before = self._batch.delivery(channel_id, previous)
+                if before is not None and previous is not tracked.episode and before.waits:
+                    self._batch.displace(before, tracked.id, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
+                self._firing(channel_id, channel, group_key, event, tracked)
             else:
                 self._resolved(channel_id, channel, tracked, change)
 
@@ -126,27 +176,18 @@ class _Intake:
         return change
 
     def _firing(
-        self,
-        channel_id: int,
-        channel: ChannelPolicy,
-        event: _Event,
-        tracked: TrackedAlert,
-        previous: Episode | None,
+        self, channel_id: int, channel: ChannelPolicy, group_key: str, event: _Event, tracked: TrackedAlert
     ) -> None:
         batch, episode = self._batch, tracked.episode
         assert episode is not None, "a firing opens an episode where none is open"
-        before = batch.delivery(channel_id, previous)
-        if before is not None and before.episode_id != episode.id and before.waits:
-            batch.displace(before, tracked.id, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
         delivery = batch.delivery(channel_id, episode)
         if delivery is not None and entries.rule_firing(delivery) is entries.REPEATED:
             batch.repeat(delivery)
             return
         if delivery is None:
-            key = _group_key(channel_id, channel, event.alert)
-            group = batch.group(channel_id, key, event.alert, channel)
+            group = batch.group(channel_id, group_key, event.alert, channel)
             batch.truncate(group, event.notification.truncated)
-            delivery = batch.deliver_to(group, episode, self._severity(event.alert))
+            delivery = batch.deliver_to(group, episode, event.severity)
         batch.wait(delivery, Status.FIRING, self._now)
 
     def _resolved(self, channel_id: int, channel: ChannelPolicy, tracked: TrackedAlert, change: Change) -> None:
@@ -175,25 +216,3 @@ class _Intake:
             batch.depart(channel_id, tracked.id, delivery.episode_id, Status.RESOLVED, ruling.outcome, ruling.reason)
         if change is Change.CLOSES:
             batch.close(delivery)
-
-    def _severity(self, alert: Alert) -> int:
-        scale = self._policy.severity
-        return scale.rank(alert.labels.get(scale.label, ""))
-
-    def _note(self, event: _Event) -> None:
-        postings, scale = self._batch.postings, self._policy.severity
-        postings.house(House.FIRING if event.alert.status is Status.FIRING else House.RESOLVED)
-        postings.house(event.fate)
-        if event.alert.defect is not None:
-            postings.house(House.UNREADABLE)
-        if not scale.known(event.alert.labels.get(scale.label, "")):
-            postings.house(House.SEVERITY_UNKNOWN)
-
-    def save(self, notifications: Sequence[Notification]) -> dict[str, int]:
-        """Write it all; when each channel that has news next has some due."""
-        self._batch.postings.house(House.TRUNCATED, sum(n.truncated for n in notifications))
-        return self._batch.save(dict(self._channels))
-
-
-def _group_key(channel_id: int, channel: ChannelPolicy, alert: Alert) -> str:
-    return identity(str(channel_id), grouping.values(alert.labels, channel.group_by), ())

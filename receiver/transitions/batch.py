@@ -4,9 +4,8 @@ What a row becomes is said by its methods, one for each move of an entry: ``wait
 its group and the ledger in step.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-
-import msgspec
 
 from receiver.core import grouping
 from receiver.core.alerts import Alert, Status
@@ -15,7 +14,7 @@ from receiver.core.episodes import Closing, Episode
 from receiver.core.grouping import Group
 from receiver.core.policy import ChannelPolicy
 from receiver.store import alerts, deliveries, schema
-from receiver.store.alerts import TrackedAlert
+from receiver.store.alerts import Known, TrackedAlert
 from receiver.store.connect import Tx
 from receiver.store.deliveries import Departure
 from receiver.store.ledger import Postings
@@ -29,7 +28,7 @@ class Batch:
         self._tx = tx
         self._now = now
         self._known = alerts.load(tx, list(alert_keys))
-        episode_ids = [episode.id for _, episode in self._known.values() if episode is not None]
+        episode_ids = [known.episode.id for known in self._known.values() if known.episode is not None]
         self._deliveries = deliveries.load(tx, episode_ids)
         self._group_of_key = {group.key: group for group in deliveries.groups_by_key(tx, list(group_keys))}
         self._groups = {group.id: group for group in self._group_of_key.values()}
@@ -44,16 +43,19 @@ class Batch:
         self._moved: dict[tuple[int, int], Delivery] = {}
         self._touched: dict[int, Group] = {}
         self._to_recount: dict[int, Group] = {}
+        self._repeats: Counter[tuple[int, int]] = Counter()
         self._departures: list[Departure] = []
 
-    def alert(self, key: str, source: str, event: Alert, verdicts: Mapping[str, str]) -> TrackedAlert:
-        """The alert's row, made or refreshed from the event; its latest episode is what it was."""
+    def alert(self, key: str, source: str, event: Alert, verdicts: str) -> TrackedAlert:
+        """The alert's row, made if it is new; ``verdicts`` are the channels' own on this event."""
         tracked = self._alerts.get(key)
         if tracked is None:
-            id_, episode = self._known.get(key) or (self._tx.new_id(schema.alert), None)
-            tracked = TrackedAlert(id_, key, source, event.fingerprint, event.labels, episode=episode)
+            known = self._known.get(key) or Known(self._tx.new_id(schema.alert), None, None)
+            tracked = TrackedAlert(
+                known.id, key, source, event.fingerprint, event.labels, known.routing_id, known.episode
+            )
             self._alerts[key] = tracked
-        self._verdicts[key] = msgspec.json.encode(verdicts).decode()
+        self._verdicts[key] = verdicts
         return tracked
 
     def open_episode(self, tracked: TrackedAlert, starts_at: int, *, again: bool = False) -> None:
@@ -117,8 +119,7 @@ class Batch:
 
     def repeat(self, delivery: Delivery) -> None:
         """The new entry says what this channel has heard already."""
-        delivery.duplicates += 1
-        self._touch(delivery)
+        self._repeats[delivery.channel_id, delivery.episode_id] += 1
         self.postings.outcome(delivery.channel_id, Outcome.DUPLICATE)
 
     def depart(
@@ -147,13 +148,11 @@ class Batch:
 
     def save(self, channels: Mapping[int, ChannelPolicy]) -> dict[str, int]:
         """Write all that changed; when each channel that has news next has some due."""
-        routings = alerts.intern_routings(self._tx, list(dict.fromkeys(self._verdicts.values())))
-        for key, tracked in self._alerts.items():
-            tracked.routing_id = routings[self._verdicts[key]]
-        alerts.save(self._tx, self._alerts.values())
+        alerts.save(self._tx, self._changed_alerts())
         alerts.close_episodes(self._tx, self._replaced)
         alerts.save_episodes(self._tx, self._seen.values())
         deliveries.save(self._tx, self._moved.values())
+        deliveries.repeat(self._tx, self._repeats)
         deliveries.recount(self._tx, list(self._to_recount.values()))
         due: dict[str, int] = {}
         for group in self._touched.values():
@@ -165,3 +164,14 @@ class Batch:
         deliveries.depart(self._tx, self._departures, self._now)
         self.postings.post(self._tx, self._now)
         return due
+
+    def _changed_alerts(self) -> list[TrackedAlert]:
+        """The alerts whose rows do not say already what is to be said: new, in a new episode, or routed anew."""
+        routings = alerts.intern_routings(self._tx, list(dict.fromkeys(self._verdicts.values())))
+        changed = []
+        for key, tracked in self._alerts.items():
+            now_known = Known(tracked.id, routings[self._verdicts[key]], tracked.episode)
+            if now_known != self._known.get(key):
+                tracked.routing_id = now_known.routing_id
+                changed.append(tracked)
+        return changed

@@ -65,7 +65,5 @@ def test_a_group_that_has_no_news_left_is_not_due() -> None:
         (None, {"alertname": "A", "pod": "1"}),
     ],
 )
-def test_a_missing_label_groups_as_the_empty_value(
-    group_by: tuple[str, ...] | None, grouped: dict[str, str]
-) -> None:
+def test_a_missing_label_groups_as_the_empty_value(group_by: tuple[str, ...] | None, grouped: dict[str, str]) -> None:
     assert values({"alertname": "A", "pod": "1"}, group_by) == grouped

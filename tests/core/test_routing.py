@@ -32,15 +32,20 @@ TAKEN, UNMATCHED, FILTERED, NOT_ADDRESSED = Verdict
 def test_a_channel_takes_what_matches_and_is_severe_enough(
     labels: dict[str, str], verdicts: tuple[Verdict, ...]
 ) -> None:
-    assert route(labels, POLICY) == verdicts
+    assert route(labels, SCALE.rank_of(labels), POLICY) == verdicts
+
+
+def asked(labels: dict[str, str]) -> tuple[Verdict, ...]:
+    """The verdicts when the channel ``ops`` alone is asked."""
+    return route(labels, SCALE.rank_of(labels), POLICY, OPS)
 
 
 def test_a_channel_is_addressed_by_name_or_alias_and_its_filters_apply() -> None:
     assert addressed(POLICY, "ops") is OPS
     assert addressed(POLICY, "war-room") is OPS
-    assert route({"team": "ops"}, POLICY, OPS) == (TAKEN, NOT_ADDRESSED)
-    assert route({"team": "web"}, POLICY, OPS) == (UNMATCHED, NOT_ADDRESSED)
-    assert route({"team": "ops", "severity": "info"}, POLICY, OPS) == (FILTERED, NOT_ADDRESSED)
+    assert asked({"team": "ops"}) == (TAKEN, NOT_ADDRESSED)
+    assert asked({"team": "web"}) == (UNMATCHED, NOT_ADDRESSED)
+    assert asked({"team": "ops", "severity": "info"}) == (FILTERED, NOT_ADDRESSED)
 
 
 def test_an_unknown_name_addresses_nobody_so_that_the_alert_is_routed_normally() -> None:
