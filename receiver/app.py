@@ -1,6 +1,7 @@
 """Wires everything in one straight function, and tears it down in reverse."""
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -61,12 +62,15 @@ class Receiver:
 async def serve(settings: Settings, stdout: TextIO) -> None:
     """Run a receiver until SIGTERM or SIGINT; raises what broke, if something did."""
     async with running(settings, stdout) as receiver:
+        # What lives as long as the process is not looked through for garbage over and over.
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        stopped = asyncio.create_task(stop.wait(), name="wait for a signal")
-        await asyncio.wait({stopped, receiver.ended}, return_when=asyncio.FIRST_COMPLETED)
+        receiver.ended.add_done_callback(lambda _: stop.set())
+        await stop.wait()
         if receiver.ended.done():
             receiver.ended.result()
         log.info("stopping")

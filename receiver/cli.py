@@ -24,7 +24,7 @@ LEVELS = ("debug", "info", "warn", "error")
 SIZE_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes as people write it: ``64MiB``."""
 
     name = "size"
@@ -39,7 +39,7 @@ class Size(click.ParamType):
         return int(match[1]) * SIZE_UNITS[match[2]]
 
 
-class Address(click.ParamType):
+class Address(click.ParamType[tuple[str, int]]):
     """Where to listen: ``host:port``, ``[::1]:9095``, or ``:9095`` for every interface."""
 
     name = "address"

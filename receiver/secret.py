@@ -1,5 +1,6 @@
 """Credentials that don't show: a ``Secret`` keeps its value to itself until somebody asks for it by name."""
 
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import Never
 
@@ -25,6 +26,10 @@ class Secret:
     def reveal(self) -> str:
         """The value itself: for the provider, and for nobody else."""
         return self._value
+
+    def passes(self, check: Callable[[str], bool]) -> bool:
+        """Whether the value fulfils a condition, for judging a configuration without holding its secrets."""
+        return check(self._value)
 
     def __repr__(self) -> str:
         """Never the value."""

@@ -59,7 +59,7 @@ def _slack(draft: Draft, path: Path, channel: SlackChannel) -> Iterator[Finding]
     if channel.mention is not UNSET:
         for name in channel.mention:
             yield from level(draft, name, (*path, "mention", name))
-    if channel.webhook_url is not UNSET and not network.is_safe_url(channel.webhook_url.reveal()):
+    if channel.webhook_url is not UNSET and not channel.webhook_url.passes(network.is_safe_url):
         key = next(key for key in twins("webhook_url") if draft.written(*path, key))
         yield Finding((*path, key), "is no https URL (http is for loopback only)")
     if not _written_secret(draft, path, "webhook_url"):
