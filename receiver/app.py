@@ -24,7 +24,7 @@ from receiver.store.connect import Store
 from receiver.store.writer import Writer, WriterWatch
 from receiver.transitions.install import install
 from receiver.web.management import Management
-from receiver.web.server import application
+from receiver.web.server import Complaints, application
 from receiver.web.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -77,9 +77,7 @@ async def serve(settings: Settings, stdout: TextIO) -> None:
 
 
 @asynccontextmanager
-async def running(
-    settings: Settings, stdout: TextIO, clock: Callable[[], int] = wall_clock
-) -> AsyncIterator[Receiver]:
+async def running(settings: Settings, stdout: TextIO, clock: Callable[[], int] = wall_clock) -> AsyncIterator[Receiver]:
     """A receiver that runs as long as the context; raises StoreUnavailable, and OSError where it can't listen."""
     async with AsyncExitStack() as stack:
         policy = settings.policy
@@ -167,7 +165,13 @@ async def _listening(
 ) -> AsyncIterator[str]:
     app = application(webhook, management, metrics, settings.max_body)
     # Compressed bodies are refused, so they are not unpacked either.
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        logger=Complaints(logging.getLogger("receiver.web")),
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.address or None, settings.port).start()

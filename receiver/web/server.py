@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import MutableMapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -14,6 +15,17 @@ log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST")
 UNKNOWN_PATH = "other"
+
+
+class Complaints(logging.LoggerAdapter[logging.Logger]):
+    """aiohttp's log of conversations that broke: what went wrong, without the client's bytes and without a stack."""
+
+    def process(self, msg: object, kwargs: MutableMapping[str, object]) -> tuple[object, MutableMapping[str, object]]:
+        """Reduce the exception to its type."""
+        error = kwargs.pop("exc_info", None)
+        if isinstance(error, BaseException):
+            kwargs["extra"] = {"error": type(error).__name__}
+        return msg, kwargs
 
 
 def application(webhook: Webhook, management: Management, metrics: Metrics, max_body: int) -> web.Application:

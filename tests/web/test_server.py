@@ -1,0 +1,164 @@
+"""The door, in process: what it answers and what it counts."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as prometheus_text
+
+from receiver.app import Receiver, Settings, running
+from receiver.config.destinations import ConsoleDestination
+from receiver.core.policy import Throttle
+from tests.timeline import MINUTE, channel, policy
+
+CAPTURED = Path(__file__).parents[1] / "captured"
+# Labels whose values come from requests, so that their combinations can't all be known from the start.
+HTTP = "alert_receiver_http_request_duration_seconds"
+
+
+class Out(io.StringIO):
+    """A stream that says when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Event()
+
+    def flush(self) -> None:
+        self.written.set()
+
+
+@pytest.fixture
+def out() -> Out:
+    """What the console channel prints."""
+    return Out()
+
+
+@pytest.fixture
+async def receiver(tmp_path: Path, out: Out) -> AsyncIterator[Receiver]:
+    """A running receiver with one console channel that waits for nothing."""
+    ops = channel(group_wait=0, alias="war-room", throttle=Throttle(60, MINUTE, 60))
+    destinations = [ConsoleDestination("ops")]
+    settings = Settings(f"sqlite:///{tmp_path / 'books.db'}", policy(ops), destinations, port=0, max_body=200_000)
+    async with running(settings, out) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def client(receiver: Receiver) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the receiver."""
+    async with aiohttp.ClientSession(receiver.url) as session:
+        yield session
+
+
+async def scrape(client: aiohttp.ClientSession) -> dict[str, float]:
+    """Every sample of a scrape, by its name and labels as text."""
+    async with client.get("/metrics") as response:
+        families = list(prometheus_text(await response.text()))
+    return {
+        sample.name + ",".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+async def test_an_accepted_notification_is_told_and_counted(client: aiohttp.ClientSession, out: Out) -> None:
+    async with client.post("/webhook", data=(CAPTURED / "firing.json").read_bytes()) as response:
+        assert (response.status, await response.text()) == (200, "accepted\n")
+    await asyncio.wait_for(out.written.wait(), 10)
+    assert "HighErrorRate" in out.getvalue()
+    samples = await scrape(client)
+    assert samples["alert_receiver_notifications_received_total source=default"] == 1
+    assert samples["alert_receiver_alerts_received_total status=firing"] == 1
+    assert samples["alert_receiver_ledger_accepted_total channel=ops, origin=webhook"] == 1
+
+
+async def test_the_books_balance_in_every_scrape_while_alerts_pour_in(client: aiohttp.ClientSession) -> None:
+    body = (CAPTURED / "big100.json").read_bytes()
+
+    async def post(n: int) -> None:
+        async with client.post("/webhook", data=body.replace(b"big100", f"body{n}".encode())) as response:
+            assert response.status == 200
+
+    posting = asyncio.gather(*(post(n) for n in range(20)))
+    scrapes = 0
+    while not posting.done() or scrapes < 3:
+        samples = await scrape(client)
+        scrapes += 1
+        accepted, outcomes, pending = (
+            sum(value for name, value in samples.items() if name.startswith(f"alert_receiver_ledger_{family} "))
+            for family in ("accepted_total", "outcomes_total", "pending")
+        )
+        assert accepted == outcomes + pending
+    await posting
+    assert (await scrape(client))["alert_receiver_alerts_received_total status=firing"] == 2_000
+
+
+async def test_every_series_of_a_channel_is_there_before_anything_happened(client: aiohttp.ClientSession) -> None:
+    before = {name for name in await scrape(client) if not name.startswith(HTTP)}
+    async with client.post("/webhook", data=(CAPTURED / "multi.json").read_bytes()) as response:
+        assert response.status == 200
+    after = {name for name in await scrape(client) if not name.startswith(HTTP)}
+    assert after == before
+
+
+async def test_openmetrics_is_spoken_to_those_who_ask_for_it(client: aiohttp.ClientSession) -> None:
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with client.get("/metrics", headers=accept) as response:
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+        parsed = openmetrics(await response.text())  # type: ignore[no-untyped-call]  # the library's own gap
+        families = {family.name for family in parsed}
+    assert "alert_receiver_ledger_pending" in families
+
+
+async def test_labels_of_a_payload_never_become_labels_of_a_metric(client: aiohttp.ClientSession) -> None:
+    async with client.post("/webhook/no-such-channel", data=(CAPTURED / "unicode.json").read_bytes()) as response:
+        assert response.status == 200
+    async with client.request("PUT", "/teapot") as response:
+        assert response.status == 404
+    text = "\n".join(await scrape(client))
+    for hostile in ("no-such-channel", "PUT", "teapot", "HighErrorRate", "checkout-api"):
+        assert hostile not in text
+
+
+async def test_a_channel_is_addressed_by_its_name_and_by_its_alias(client: aiohttp.ClientSession) -> None:
+    for path in ("/webhook/ops", "/webhook/war-room", "/webhook/unknown"):
+        async with client.post(path, data=(CAPTURED / "firing.json").read_bytes()) as response:
+            assert response.status == 200
+    samples = await scrape(client)
+    assert samples["alert_receiver_ledger_accepted_total channel=ops, origin=webhook"] == 3
+    assert samples["alert_receiver_ledger_outcomes_total channel=ops, outcome=duplicate"] == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "status"),
+    [(200_000, 400), (200_001, 413)],
+)
+async def test_a_body_is_read_up_to_the_limit(client: aiohttp.ClientSession, size: int, status: int) -> None:
+    async with client.post("/webhook", data=b" " * size) as response:
+        assert response.status == status
+        assert "\n" not in (await response.text()).removesuffix("\n")
+
+
+async def test_healthy_and_ready_answer_as_prometheus_does(client: aiohttp.ClientSession) -> None:
+    for path, text in (("/-/healthy", "alert-receiver is healthy.\n"), ("/-/ready", "alert-receiver is ready.\n")):
+        async with client.get(path) as response:
+            assert (response.status, await response.text()) == (200, text)
+
+
+async def test_what_is_no_http_is_refused_in_one_log_line_without_its_bytes(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = receiver.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nno-header secret-teapot\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.0 400")
+    [record] = [record for record in caplog.records if record.name == "receiver.web"]
+    assert "secret-teapot" not in record.getMessage()
+    assert record.exc_info is None
+    assert record.__dict__["error"] == "InvalidHeader"
