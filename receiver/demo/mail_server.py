@@ -40,7 +40,7 @@ class MailServer:
             await self._arrived.wait_for(lambda: len(self.mails) >= count)
         return self.mails
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802, ARG002
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         """Take a mail; aiosmtpd calls this after the final dot, and answers what it returns."""
         async with self._arrived:
             self.mails.append(email.message_from_bytes(envelope.content, policy=default))

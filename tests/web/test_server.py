@@ -161,4 +161,4 @@ async def test_what_is_no_http_is_refused_in_one_log_line_without_its_bytes(
     [record] = [record for record in caplog.records if record.name == "receiver.web"]
     assert "secret-teapot" not in record.getMessage()
     assert record.exc_info is None
-    assert record.__dict__["error"] == "InvalidHeader"
+    assert record.__dict__["error"] == "BadHttpMessage"
