@@ -130,6 +130,18 @@ def test_after_three_failures_a_message_that_may_have_been_taken_lets_other_grou
     assert again.payload == b"exactly these"
 
 
+def test_nothing_newer_of_a_group_passes_a_message_that_may_have_been_taken(timeline: Timeline) -> None:
+    repeat = sent(timeline)
+    timeline.receive(firing(pod="b"))
+    for _ in range(4):
+        timeline.settle(repeat, NO_ANSWER)
+        assert timeline.claim() == Rest(timeline.books().channels["ops"].retry_at, heeds_news=False)
+        timeline.now += 10 * MINUTE
+        found = timeline.claim()
+        assert isinstance(found, Repeat)
+        assert found.payload == b"exactly these"
+
+
 def test_a_kill_before_the_bytes_are_fixed_sends_nothing_twice_and_loses_nothing(timeline: Timeline) -> None:
     timeline.receive(firing())
     timeline.now += 10 * SECOND
