@@ -1,7 +1,7 @@
 """The notifications that the demo posts: bodies that a real Alertmanager 0.25.0 sent, moved to the present.
 
-The files in ``captured/`` are byte for byte as they came. Changed at run time are the times; the summaries, which in
-the rule that made the captures named an alert at random; and what each function below says.
+The files in ``captured/`` are byte for byte as they came. Changed at run time are the times; the annotations'
+mentions of the alert's name, which the rule that made the captures took at random; and what each function says.
 """
 
 import json
@@ -29,10 +29,7 @@ def fires(name: str, at: datetime) -> Body:
 
 
 def resolves(name: str, since: datetime, at: datetime) -> Body:
-    """The captured notification, its alerts firing since the one instant and resolved at the other.
-
-    Only one capture is a resolve of itself; any other is turned into one by its status.
-    """
+    """The captured notification, its alerts resolved; one that was captured firing is made a resolve by its status."""
     body = fires(name, since)
     body["status"] = "resolved"
     for alert in body["alerts"]:
@@ -73,9 +70,10 @@ def storm(part: int, at: datetime) -> Body:
 
 
 def _name_itself(annotations: dict[str, str], name: str) -> None:
-    summary = annotations.get("summary")
-    if summary is not None:
-        annotations["summary"] = f"{name} {summary.partition(' ')[2]}"
+    """A summary begins with an alert's name: make it, everywhere, this one's."""
+    other = annotations.get("summary", "").partition(" ")[0]
+    for key, text in annotations.items() if other else ():
+        annotations[key] = text.replace(other, name)
 
 
 def _written(at: datetime) -> str:
