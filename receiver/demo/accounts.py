@@ -95,18 +95,18 @@ def snapshot(tx: Tx) -> Snapshot:
 WAITING_FOR = {
     Reason.WAIT: "waiting for others to join (group_wait)",
     Reason.THRESHOLD: "going out at once (group_threshold)",
-    Reason.COOLDOWN: "joining the group's next message (group_interval)",
+    Reason.COOLDOWN: "joining the next message (group_interval)",
 }
 
 
 def changes(before: Snapshot, after: Snapshot) -> str:
-    """What became of what came in between: outcomes, and what now waits for what; empty if nothing changed."""
+    """What became of what came in between: outcomes, and what now waits for what; or that it is delivered already."""
     statements: dict[str, list[str]] = {}
     for name, account in after.accounts.items():
         facts = ", ".join(_facts(name, before.accounts[name], account))
         if facts:
             statements.setdefault(facts, []).append(name)
-    return "; ".join(f"{' and '.join(names)}: {facts}" for facts, names in statements.items())
+    return "; ".join(f"{' and '.join(names)}: {facts}" for facts, names in statements.items()) or "delivered already"
 
 
 def _facts(name: str, before: Account, after: Account) -> Iterator[str]:

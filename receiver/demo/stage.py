@@ -151,7 +151,7 @@ class Stage:
             if any(accepted.values()):
                 counts = ", ".join(f"{n:,} for {name}" for name, n in accepted.items())
                 self.screen.event("→", f"alerts accepted: {counts}")
-                self.screen.event("=", changes(before, after) or "delivered")
+                self.screen.event("=", changes(before, after))
             before = after
 
 

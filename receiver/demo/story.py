@@ -134,11 +134,12 @@ async def _storms(stage: Stage) -> None:
         "A cluster goes down. The first message must come at once, and the rest must not be hundreds of messages: "
         "what comes during the group's cooldown goes together into its next one.",
     )
-    stage.screen.mail_lines, stage.screen.slack_lines = 0, 2
+    stage.screen.mail_lines = stage.screen.slack_lines = 0
     before, since = await stage.look(), datetime.now(UTC)
     for part in range(STORM_PARTS):
         await _post(stage, notifications.storm(part, since), explain=False)
         await stage.pause(STORM_PAUSE)
+    stage.screen.slack_lines = 2
     stage.screen.event("=", changes(before, await stage.look()), CYAN)
     await stage.settled()
 

@@ -31,7 +31,7 @@ _SAVE_GROUP = upserting(schema.alert_group)
 _HAS_OPEN_MESSAGE = exists().where(
     schema.message.c.channel_id == schema.alert_group.c.channel_id,
     schema.message.c.group_id == schema.alert_group.c.id,
-    schema.message.c.state.in_(["claimed", "unknown"]),
+    schema.IS_OPEN,
 )
 _FIRST_DUE = (
     select(schema.alert_group)

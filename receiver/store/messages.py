@@ -64,9 +64,7 @@ _m, _i, _d, _e, _a = schema.message, schema.message_item, schema.delivery, schem
 
 _COLUMNS = [column for column in _m.columns if column.name not in ("payload", "subject", "settled_at")]
 _OPEN = (
-    select(*_COLUMNS)
-    .where(_m.c.channel_id == bindparam("channel"), _m.c.state.in_([State.CLAIMED, State.UNKNOWN]))
-    .order_by(_m.c.retry_at, _m.c.id)
+    select(*_COLUMNS).where(_m.c.channel_id == bindparam("channel"), schema.IS_OPEN).order_by(_m.c.retry_at, _m.c.id)
 )
 _PAYLOAD = select(_m.c.payload).where(_m.c.id == bindparam("message"))
 _INSERT = _m.insert()

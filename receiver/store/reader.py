@@ -10,7 +10,6 @@ from receiver.store import channels, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.ledger import HOUSE
-from receiver.store.messages import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ _WAITING = (
         func.count().label("n"),
         func.min(schema.delivery.c.since).label("oldest"),
     )
-    .where(schema.delivery.c.phase != "idle", schema.delivery.c.phase != "sending")
+    .where(schema.NOT_IDLE, schema.delivery.c.phase != Phase.SENDING)
     .group_by(schema.delivery.c.channel_id, schema.delivery.c.phase)
 )
 _SENDING = (
@@ -46,7 +45,7 @@ _SENDING = (
         func.min(schema.message_item.c.since).label("oldest"),
     )
     .join(schema.message_item, schema.message_item.c.message_id == schema.message.c.id)
-    .where(schema.message.c.state.in_([State.CLAIMED, State.UNKNOWN]))
+    .where(schema.IS_OPEN)
     .group_by(schema.message.c.channel_id)
 )
 

@@ -142,6 +142,8 @@ delivery = Table(
     sqlite_with_rowid=False,
 )
 Index("delivery_of_group", delivery.c.group_id, delivery.c.phase, delivery.c.status)
+# SQLite uses a partial index for a query that repeats its condition, with literals and no parameters.
+NOT_IDLE = text("delivery.phase <> 'idle'")
 Index(
     "delivery_pending",
     delivery.c.channel_id,
@@ -171,6 +173,7 @@ message = Table(
     Column("subject", Text),
     Column("payload", LargeBinary),
 )
+IS_OPEN = text("message.state IN ('claimed', 'unknown')")
 Index(
     "message_open",
     message.c.channel_id,

@@ -25,7 +25,7 @@ from receiver.demo.notifications import CAPTURED
 from receiver.demo.screen import BOLD, Screen
 
 LONGEST_SECONDS = 60.0
-MOST_LINES = 125
+MOST_LINES = 130
 
 
 @dataclass(frozen=True)
