@@ -15,7 +15,7 @@ _INDENT = " " * 8
 _LINK = re.compile(r"<[^|>]+\|([^>]+)>")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 
-BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
+BOLD, DIM, RED, GREEN, CYAN = "1", "2", "31", "32", "36"
 
 
 class Screen:

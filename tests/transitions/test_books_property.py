@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
@@ -11,7 +12,7 @@ from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
 from receiver.store import schema
 from receiver.transitions.claim import Claimed, Repeat, Rest
-from tests.timeline import MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
+from tests.timeline import MINUTE, SECOND, Timeline, channel, firing, policy, resolved
 
 PODS = st.sampled_from(["a", "b", "c"])
 FAILURES = st.sampled_from(
@@ -88,11 +89,8 @@ def groups_agree_with_their_rows(timeline: Timeline) -> None:
     assert counted == rows
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(STEPS)
-def test_the_books_balance_after_every_step_and_nothing_stays_pending_once_faults_clear(
-    steps: list[tuple[object, ...]],
-) -> None:
+def live(steps: list[tuple[object, ...]]) -> None:
+    """Carry out the steps, look at the books after each, then let faults clear and time pass."""
     with tempfile.TemporaryDirectory() as folder:
         timeline = Timeline(Path(folder) / "books.db", policy(*CHANNELS))
         events = 0
@@ -107,5 +105,19 @@ def test_the_books_balance_after_every_step_and_nothing_stays_pending_once_fault
                 while attempt(timeline, channel_name, None):
                     pass
         assert "pending" not in timeline.ledger("ops") | timeline.ledger("quiet")
-        assert timeline.now > START
         timeline.store.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_the_books_balance_after_every_step_and_nothing_stays_pending_once_faults_clear(
+    steps: list[tuple[object, ...]],
+) -> None:
+    live(steps)
+
+
+@pytest.mark.prove
+@settings(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_the_books_balance_through_five_thousand_sequences(steps: list[tuple[object, ...]]) -> None:
+    live(steps)

@@ -1,0 +1,43 @@
+"""The marker ``real``: tests that need programs which pip does not install."""
+
+import os
+import shutil
+
+import pytest
+
+# What Debian calls the packages of these programs; others are named like the program.
+PACKAGES = {"promtool": "prometheus"}
+
+NOT_RUN = pytest.StashKey[dict[str, tuple[str, ...]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing has been left out yet."""
+    config.stash[NOT_RUN] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose programs are missing, and remember it; with CI=true that is an error."""
+    programs = [program for marker in item.iter_markers("real") for program in marker.args]
+    missing = tuple(program for program in programs if shutil.which(program) is None)
+    if not missing:
+        return
+    reason = f"not on the PATH: {', '.join(missing)}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; with CI=true every test must run, so CI has to install them first", pytrace=False)
+    item.config.stash[NOT_RUN][item.nodeid] = missing
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say plainly what was not run, and how to have it run."""
+    not_run = config.stash[NOT_RUN]
+    if not not_run:
+        return
+    missing = sorted({program for programs in not_run.values() for program in programs})
+    packages = sorted({PACKAGES.get(program, program) for program in missing})
+    terminalreporter.section("tests that did not run", sep="=", yellow=True)
+    for test, programs in not_run.items():
+        terminalreporter.line(f"{test}: needs {', '.join(programs)}")
+    terminalreporter.line(f"To run them too: apt-get install {' '.join(packages)} (Debian's names)")
