@@ -137,9 +137,11 @@ class Dispatcher:
 
     def _report(self, attempt: Attempt, settled: Settled) -> None:
         metrics, facts = self._metrics, self._facts(attempt.sent)
-        for state, _code in attempt.answers.values():
-            if state is Answer.REFUSED:
-                metrics.recipients_refused.labels(self.name).inc()
+        refused = sum(state is Answer.REFUSED for state, _code in attempt.answers.values())
+        if attempt.failure is not None and settled.told:
+            # Told to those who took it before; those asked this time have all said no for good.
+            refused = len(attempt.sent.recipients)
+        metrics.recipients_refused.labels(self.name).inc(refused)
         if attempt.failure is not None:
             failure = attempt.failure
             metrics.failures.labels(self.name, failure.reason).inc()

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from receiver.channels.base import DeliveryError, Receipt, Refusal, transient
+from receiver.channels.base import DeliveryError, Receipt, Refusal, rejected, transient
 from receiver.core.content import Content, Rendered
 from receiver.core.policy import Policy
 from receiver.dispatch import Dispatcher, Outlet
 from receiver.metrics import Metrics
+from receiver.store import schema
 from receiver.store.connect import Store, StoreUnavailable, Tx
 from receiver.store.writer import Writer
 from receiver.transitions.install import install
@@ -122,6 +124,20 @@ async def test_only_recipients_that_have_not_answered_are_asked_again(timeline: 
         assert [recipients for _, recipients in obedient.sent] == [("a@x", "b@x", "c@x"), ("b@x",)]
         assert metrics.registry.get_sample_value("alert_receiver_recipients_refused_total", {"channel": "ops"}) == 1
         assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+
+
+async def test_a_mail_that_some_took_is_delivered_when_the_others_refuse_it_for_good(timeline: Timeline) -> None:
+    obedient = Obedient(Receipt(250, (Refusal("b@x", 451, False),)), rejected("recipients_refused", 550))
+    obedient.recipients = ("a@x", "b@x")
+    async with dispatching(timeline, obedient) as metrics:
+        assert metrics.registry.get_sample_value("alert_receiver_recipients_refused_total", {"channel": "ops"}) == 1
+        assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+        with timeline.store.read() as tx:
+            rows = tx.rows(select(schema.recipient).order_by(schema.recipient.c.address))
+        assert [(row["address"], row["state"], row["code"]) for row in rows] == [
+            ("a@x", "accepted", 250),
+            ("b@x", "refused", 550),
+        ]
 
 
 async def test_a_rendering_that_breaks_swallows_no_alert(timeline: Timeline) -> None:

@@ -37,7 +37,7 @@ class Attempt:
 class Settled:
     """``told`` alerts are delivered (their arrivals as (instant, how many)), or the channel rests for ``rest`` ms.
 
-    ``may_be_taken``: the same bytes go again. Neither: some recipients have to be asked again.
+    Neither: some recipients have it, others have to be asked again.
     """
 
     told: int = 0
@@ -61,6 +61,8 @@ def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     if messages.taken_by_some(tx, message):
         # The others' refusal is final, or they are asked again; for those who have it nothing changes.
         if failure.failure_class is FailureClass.REJECTED:
+            refused = dict.fromkeys(attempt.sent.recipients, (Answer.REFUSED, failure.code))
+            messages.answer(tx, message, refused, now)
             return _deliver(tx, message, channel, now)
         return _ask_again(tx, attempt, now)
     return _rest(tx, attempt, failure, channel, state, now)

@@ -10,6 +10,7 @@ from receiver.demo.slack_endpoint import SlackEndpoint
 from tests.end_to_end.processes import Program, ReceiverProcess, Start
 from tests.smtp_server import SmtpServer
 
+
 @pytest.fixture
 async def smtp() -> AsyncIterator[SmtpServer]:
     """A running SMTP server without TLS."""

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
 from receiver.store import schema
-from receiver.transitions.claim import Claimed, Repeat, Rest
+from receiver.transitions.claim import Repeat, Rest
 from tests.timeline import MINUTE, SECOND, Timeline, channel, firing, policy, resolved
 
 PODS = st.sampled_from(["a", "b", "c"])

@@ -1,0 +1,229 @@
+"""The promise across ``kill -9``: what was accepted is told, copies are byte-identical, and the books balance.
+
+The test keeps its own books: accepted is what it posted (distinct alerts, for each channel), delivered what the sinks
+got (the alerts' ids found in mails and Slack messages), pending the rows of the store's file as the dead process left
+it, read by sqlite3 alone.
+"""
+
+import asyncio
+import random
+import re
+import shutil
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from receiver.demo.slack_endpoint import SlackEndpoint
+from tests.end_to_end.notifications import alert, mail_text, notification, slack_text
+from tests.end_to_end.processes import PATIENCE, ReceiverProcess, Start, configuration, until
+from tests.smtp_server import HANG, SmtpServer
+
+CHANNELS = ("mail", "chat")
+ROUNDS = 5
+
+_ID = re.compile(r"\bid-(\d{6})\b")
+_UID = re.compile(r"\bmessage ([0-9a-f]{32})\b")
+
+
+def body(first: int, size: int) -> bytes:
+    """A notification of alerts with the ids ``first``, ``first + 1``…; they are a group of their own."""
+    return notification(*(alert(f"Alert{first}", id=f"id-{id_:06}") for id_ in range(first, first + size)))
+
+
+def ids(texts: Iterable[str]) -> set[int]:
+    """The ids of the alerts that these texts name."""
+    return {int(id_) for text in texts for id_ in _ID.findall(text)}
+
+
+def pending(store: Path, scratch: Path) -> dict[str, int]:
+    """Each channel's pending entries, counted from the rows of a copy of the file and its log, as they lie there."""
+    scratch.mkdir()
+    for name in (store.name, f"{store.name}-wal"):
+        if (store.parent / name).exists():
+            shutil.copy(store.parent / name, scratch / name)
+    connection = sqlite3.connect(scratch / store.name)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = connection.execute(
+            """
+            SELECT channel.name,
+                (SELECT count(*) FROM delivery WHERE channel_id = channel.id AND phase IN ('waiting', 'held'))
+                + (SELECT count(*) FROM message JOIN message_item ON message_item.message_id = message.id
+                   WHERE message.channel_id = channel.id AND message.state IN ('claimed', 'unknown'))
+            FROM channel
+            """
+        ).fetchall()
+    finally:
+        connection.close()
+    return dict(rows)
+
+
+class Sinks:
+    """What the mail server and the Slack endpoint got, copies included."""
+
+    def __init__(self, smtp: SmtpServer, slack: SlackEndpoint) -> None:
+        self.smtp = smtp
+        self.slack = slack
+
+    def messages(self, channel: str) -> dict[str, set[bytes]]:
+        """The different bytes that were handed over under each message's own id."""
+        found: dict[str, set[bytes]] = defaultdict(set)
+        for data, text in self._handed_over(channel):
+            [uid] = _UID.findall(text)
+            found[uid].add(data)
+        return found
+
+    def told(self, channel: str) -> set[int]:
+        """The ids of all alerts that the channel told."""
+        return ids(text for _, text in self._handed_over(channel))
+
+    def assert_copies_are_identical(self) -> None:
+        """No message came in two versions, and no alert in two messages."""
+        for channel in CHANNELS:
+            named: dict[int, set[str]] = defaultdict(set)
+            for uid, versions in self.messages(channel).items():
+                assert len(versions) == 1, f"{channel}: message {uid} came in {len(versions)} versions"
+            for _, text in self._handed_over(channel):
+                for id_ in ids([text]):
+                    named[id_].add(_UID.findall(text)[0])
+            twice = {id_: uids for id_, uids in named.items() if len(uids) > 1}
+            assert not twice, f"{channel}: told by several messages: {twice}"
+
+    def _handed_over(self, channel: str) -> list[tuple[bytes, str]]:
+        if channel == "mail":
+            return [(data, mail_text(data)) for data in self.smtp.transmitted]
+        return [(message.body, slack_text(message.payload)) for message in self.slack.messages]
+
+
+async def assert_balanced(receiver: ReceiverProcess, sinks: Sinks, posted: set[int]) -> None:
+    """All that was posted is told, and the receiver's own books say the same as the test's."""
+    for channel in CHANNELS:
+        ledger = await receiver.settled(channel, delivered=len(posted))
+        assert sinks.told(channel) == posted
+        # A notification that got no answer is posted again, as Alertmanager does.
+        assert ledger["accepted"] - ledger.get("duplicate", 0) == len(posted)
+        assert set(ledger) <= {"accepted", "delivered", "duplicate"}
+    sinks.assert_copies_are_identical()
+
+
+async def test_what_waits_while_the_sinks_are_down_is_told_after_a_kill_and_a_restart(
+    start: Start, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    smtp_port, slack_port = free_port(), free_port()
+    smtp, slack = SmtpServer(), SlackEndpoint()
+    path = "services/T00000000/B00000000/demo"
+    receiver = await start(configuration(smtp_port, f"http://127.0.0.1:{slack_port}/{path}"))
+    posted = set(range(40))
+    for first in range(0, 40, 4):
+        assert (await receiver.post(body(first, 4))).status == 200
+
+    async def tried() -> bool:
+        samples = await receiver.metrics()
+        return all(samples[f'delivery_attempts_total{{channel="{name}",result="failed"}}'] >= 1 for name in CHANNELS)
+
+    await until(tried, "both channels have tried and failed")
+    await receiver.kill()
+    assert pending(receiver.store, tmp_path / "copy") == dict.fromkeys(CHANNELS, len(posted))
+
+    await receiver.restart()
+    for channel in CHANNELS:
+        assert await receiver.ledger(channel) == {"accepted": len(posted), "pending": len(posted)}
+    await smtp.start(smtp_port)
+    await slack.start(port=slack_port)
+    try:
+        sinks = Sinks(smtp, slack)
+        await assert_balanced(receiver, sinks, posted)
+        # The sinks were surely not reached before: nobody got a copy.
+        assert len(smtp.transmitted) == len(sinks.messages("mail"))
+        assert len(slack.messages) == len(sinks.messages("chat"))
+        assert await receiver.terminate() == 0
+        assert pending(receiver.store, tmp_path / "after") == dict.fromkeys(CHANNELS, 0)
+    finally:
+        await smtp.stop()
+        await slack.stop()
+
+
+async def test_a_message_cut_short_by_a_kill_is_repeated_byte_for_byte(
+    start: Start, tmp_path: Path, smtp: SmtpServer, slack: SlackEndpoint
+) -> None:
+    receiver = await start(configuration(smtp.port, slack.url))
+    smtp.answer_next(".", HANG)
+    slack.hang_next()
+    posted = set(range(3))
+    assert (await receiver.post(body(0, 3))).status == 200
+    async with asyncio.timeout(PATIENCE):
+        await smtp.wait_until(lambda: len(smtp.transmitted) == 1)
+        await slack.wait_for(1)
+    await receiver.kill()
+    assert pending(receiver.store, tmp_path / "copy") == dict.fromkeys(CHANNELS, len(posted))
+
+    await receiver.restart()
+    await assert_balanced(receiver, Sinks(smtp, slack), posted)
+    assert len(smtp.transmitted) == 2
+    assert smtp.transmitted[0] == smtp.transmitted[1] == smtp.mails[0].data
+    assert len(slack.messages) == 2
+    assert slack.messages[0].body == slack.messages[1].body
+
+
+async def test_news_that_came_after_a_doubtful_message_is_told_after_it_not_instead_of_it(
+    start: Start, smtp: SmtpServer, slack: SlackEndpoint
+) -> None:
+    receiver = await start(configuration(smtp.port, slack.url, group_by=["alertname"]))
+    smtp.answer_next(".", HANG)
+    fired = alert("Disk", id="id-000001")
+    assert (await receiver.post(notification(fired))).status == 200
+    async with asyncio.timeout(PATIENCE):
+        await smtp.wait_until(lambda: len(smtp.transmitted) == 1)
+    ended = fired | {"status": "resolved", "endsAt": "2099-01-01T00:00:00Z"}
+    assert (await receiver.post(notification(ended))).status == 200
+    await receiver.kill()
+    await receiver.restart()
+    await receiver.settled("mail", accepted=2, delivered=2)
+    subjects = [mail_text(data).partition("\n")[0] for data in smtp.transmitted]
+    assert [subject.partition(" ")[0] for subject in subjects] == ["[FIRING:1]", "[FIRING:1]", "[RESOLVED]"]
+    assert smtp.transmitted[0] == smtp.transmitted[1]
+
+
+@pytest.mark.parametrize("seed", [20261121])
+async def test_no_moment_of_a_kill_loses_an_alert_or_tells_it_in_two_ways(
+    start: Start, tmp_path: Path, smtp: SmtpServer, slack: SlackEndpoint, seed: int
+) -> None:
+    moments = random.Random(seed)
+    sinks = Sinks(smtp, slack)
+    receiver = await start(configuration(smtp.port, slack.url))
+    posted: set[int] = set()
+    unanswered: list[int] = []
+
+    async def post(first: int) -> None:
+        try:
+            answer = await receiver.post(body(first, 4))
+        except aiohttp.ClientError:
+            unanswered.append(first)
+        else:
+            assert answer.status == 200
+
+    async def pour(starts: Iterable[int]) -> None:
+        for first in starts:
+            await post(first)
+
+    for number in range(ROUNDS):
+        again, starts = list(unanswered), range(1000 * number, 1000 * number + 160, 4)
+        unanswered.clear()
+        posted |= {id_ for first in starts for id_ in range(first, first + 4)}
+        pouring = asyncio.gather(pour(again), *(pour(starts[part::4]) for part in range(4)))
+        # Not a wait for something to have happened: the moment of the kill is what is drawn here.
+        await asyncio.sleep(moments.uniform(0.005, 0.15))
+        await receiver.kill()
+        await pouring
+        answered = len(posted) - 4 * len(unanswered)
+        left = pending(receiver.store, tmp_path / f"copy{number}")
+        for channel in CHANNELS:
+            assert len(sinks.told(channel)) + left[channel] >= answered, f"round {number}: {channel} lost an alert"
+        await receiver.restart()
+    await pour(list(unanswered))
+    await assert_balanced(receiver, sinks, posted)
+    assert await receiver.terminate() == 0
