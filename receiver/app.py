@@ -83,7 +83,10 @@ async def running(settings: Settings, stdout: TextIO, clock: Callable[[], int] =
         policy = settings.policy
         store = Store(settings.store_url, clock)
         stack.callback(store.close)
-        metrics = Metrics([channel.name for channel in policy.channels])
+        outlets = [outlet(destination, stdout) for destination in settings.destinations]
+        for each in outlets:
+            stack.push_async_callback(each.channel.close)
+        metrics = Metrics({each.channel.name: each.channel.reasons for each in outlets})
         metrics.config_loaded.set(1)
         metrics.config_loaded_at.set(clock() / 1000)
         watch = WriterWatch(metrics.commit_duration.observe, lambda reason: metrics.store_errors.labels(reason).inc())
@@ -91,9 +94,6 @@ async def running(settings: Settings, stdout: TextIO, clock: Callable[[], int] =
         writer.start()
         stack.callback(writer.stop)
         await writer.run(lambda tx: install(tx, policy, clock()))
-        outlets = [outlet(destination, stdout) for destination in settings.destinations]
-        for each in outlets:
-            stack.push_async_callback(each.channel.close)
         dispatchers = [Dispatcher(each, writer, policy, metrics, clock) for each in outlets]
         ended = await stack.enter_async_context(_dispatching(dispatchers))
         webhook = Webhook(writer, policy, metrics, _waker(dispatchers), clock, settings.max_body)

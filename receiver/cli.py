@@ -70,6 +70,7 @@ def main() -> None:
     help="The configuration. Without it: messages go to this terminal, the books to alert-receiver.db here.",
 )
 @click.option("--web.listen-address", "listen", type=Address(), default="127.0.0.1:9095", show_default=True)
+@click.option("--web.external-url", "external_url", help="Where people reach the receiver. Not in force yet.")
 @click.option("--web.max-body", "max_body", type=Size(), default="64MiB", show_default=True, help="Largest body taken.")
 @click.option(
     "--log.level", "level", envvar="LOG_LEVEL", type=click.Choice(LEVELS, case_sensitive=False), default="info"
@@ -78,7 +79,12 @@ def main() -> None:
     "--log.format", "log_format", envvar="LOG_FORMAT", type=click.Choice(("logfmt", "json")), default="logfmt"
 )
 def serve_command(
-    config_file: Path | None, listen: tuple[str, int], max_body: int, level: str, log_format: str
+    config_file: Path | None,
+    listen: tuple[str, int],
+    external_url: str | None,
+    max_body: int,
+    level: str,
+    log_format: str,
 ) -> None:
     """Run the receiver until SIGTERM."""
     logs.configure(level.lower(), log_format)
@@ -91,6 +97,8 @@ def serve_command(
         sys.exit(1)
     for warning in loaded.warnings:
         log.warning("configuration", extra={"problem": str(warning)})
+    if external_url is not None:
+        log.warning("--web.external-url is accepted, but not in force yet: no message links to the receiver")
     log.info("starting", extra={"version": __version__, "config": str(config_file or "embedded")})
     try:
         uvloop.run(serve(_settings(loaded, listen, max_body), sys.stdout))

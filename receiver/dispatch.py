@@ -147,7 +147,8 @@ class Dispatcher:
             metrics.failures.labels(self.name, failure.reason).inc()
             facts |= {"class": failure.failure_class, "reason": failure.reason, "code": failure.code}
             facts |= {"may_be_taken": failure.may_be_taken, "retry_in_ms": settled.rest}
-            log.warning("delivery failed, everything in it stays pending", extra=facts)
+            stays = "some recipients refused it for good" if settled.told else "everything in it stays pending"
+            log.warning(f"delivery failed, {stays}", extra=facts)
         if settled.told:
             metrics.messages_sent.labels(self.name, attempt.sent.message.kind).inc()
             now = self._clock()

@@ -3,7 +3,7 @@
 What the books say is counted in the store and read at a scrape in one snapshot; the rest is counted here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -49,10 +49,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own 
 class Metrics:
     """What this process counts itself."""
 
-    def __init__(self, channels: Sequence[str], sources: Sequence[str] = ("default",)) -> None:
-        """Make every series of these channels and sources at 0."""
+    def __init__(self, channels: Mapping[str, Collection[str]], sources: Sequence[str] = ("default",)) -> None:
+        """Make every series at 0: of these channels, each with the reasons its failures can have, and sources."""
         self.registry = CollectorRegistry()
-        self.channels = tuple(channels)
         ProcessCollector(registry=self.registry)
         self.notifications_received = self._counter(
             "notifications_received", "Webhook notifications accepted.", "source"
@@ -96,7 +95,7 @@ class Metrics:
             registry=self.registry,
         )
         Info("build", "The running version.", namespace=PREFIX, registry=self.registry).info({"version": __version__})
-        self._start_at_zero(sources)
+        self._start_at_zero(channels, sources)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)
@@ -104,14 +103,16 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
         return Histogram(name, text, labels, namespace=PREFIX, registry=self.registry, buckets=buckets)
 
-    def _start_at_zero(self, sources: Iterable[str]) -> None:
+    def _start_at_zero(self, channels: Mapping[str, Collection[str]], sources: Iterable[str]) -> None:
         for source in sources:
             self.notifications_received.labels(source)
         for reason in REJECTIONS:
             self.notifications_rejected.labels(reason)
         for reason in STORE_ERRORS:
             self.store_errors.labels(reason)
-        for channel in self.channels:
+        for channel, reasons in channels.items():
+            for reason in reasons:
+                self.failures.labels(channel, reason)
             for kind in MESSAGE_KINDS:
                 self.messages_sent.labels(channel, kind)
             for result in ATTEMPT_RESULTS:

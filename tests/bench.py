@@ -118,7 +118,7 @@ def main() -> None:
     say(f"{'alerts a body':>13} {'bare':>8} {'fresh':>14} {'HA duplicates':>14} {'resolves':>14} {'aim':>6}\n")
     for alerts, count in COUNTS.items():
         fresh = bodies(alerts, count)
-        with tempfile.TemporaryDirectory() as folder, server("tests.bench", "bare", folder=Path(folder)) as (port, _, _):
+        with tempfile.TemporaryDirectory() as name, server("tests.bench", "bare", folder=Path(name)) as (port, _, _):
             bare_rate = measured(port, fresh)
         with receiver() as (port, _, _):
             rates = [measured(port, fresh), measured(port, fresh)]

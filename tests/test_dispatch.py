@@ -25,6 +25,7 @@ class Obedient:
 
     name = "ops"
     recipients: tuple[str, ...] = ()
+    reasons = ("connection_refused", "recipients_refused", "timeout")
 
     def __init__(self, *answers: Receipt | DeliveryError) -> None:
         self.answers = list(answers)
@@ -67,7 +68,7 @@ async def dispatching(
     timeline: Timeline, obedient: Obedient, render: Callable[[Content], Rendered] = named
 ) -> AsyncIterator[Metrics]:
     """The channel's loop at work on the timeline's store, until its last answer is in the books."""
-    writer, metrics = Writer(timeline.store), Metrics(["ops"])
+    writer, metrics = Writer(timeline.store), Metrics({"ops": obedient.reasons})
     writer.start()
     dispatcher = Dispatcher(Outlet(obedient, render), writer, timeline.policy, metrics, Clock(), jitter=lambda: 0.999)
     loop = asyncio.create_task(dispatcher.run())
@@ -183,7 +184,7 @@ async def test_news_wakes_a_resting_channel_only_where_it_could_go_out_sooner(tm
     writer.start()
     timeline = Timeline.__new__(Timeline)
     timeline.store, timeline.policy, timeline.now = store, chosen, START
-    dispatcher = Dispatcher(Outlet(obedient, named), writer, chosen, Metrics(["ops"]), lambda: START)
+    dispatcher = Dispatcher(Outlet(obedient, named), writer, chosen, Metrics({"ops": obedient.reasons}), lambda: START)
     loop = asyncio.create_task(dispatcher.run())
     await writer.run(lambda _tx: None)
     accepted = await asyncio.to_thread(timeline.receive, firing())

@@ -1,6 +1,6 @@
 """What every channel is: it fixes a message's bytes, sends them, and judges the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,6 +62,10 @@ class Channel(Protocol):
     @property
     def recipients(self) -> Sequence[str]:
         """Addresses that each answer for themselves; empty for a channel that answers as one."""
+
+    @property
+    def reasons(self) -> Collection[str]:
+        """Every reason that its failures can have: the values of a metric's label."""
 
     def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
         """The exact bytes that go to the provider, now and in every repetition.

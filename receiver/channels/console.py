@@ -6,9 +6,13 @@ from typing import TextIO
 from receiver.channels.base import Receipt, transient
 from receiver.core.content import Rendered
 
+REASONS = frozenset({"stream_closed"})
+
 
 class ConsoleChannel:
     """Prints every message to a text stream."""
+
+    reasons = REASONS
 
     recipients: Sequence[str] = ()
 

@@ -54,9 +54,29 @@ REPLIES: dict[type[aiosmtplib.SMTPResponseException], tuple[str, FailureClass]] 
     aiosmtplib.SMTPResponseException: ("starttls_refused", FailureClass.MISCONFIGURED),
 }
 
+REASONS = frozenset(reason for reason, _ in REPLIES.values()) | {
+    "address_invalid",
+    "auth_not_offered",
+    "auth_required",
+    "ca_file_unreadable",
+    "certificate_invalid",
+    "connection_lost",
+    "connection_refused",
+    "credentials_unencrypted",
+    "invalid_reply",
+    "name_not_resolved",
+    "recipients_refused",
+    "smtp_error",
+    "starttls_not_offered",
+    "timeout",
+    "tls_failed",
+}
+
 
 class EmailChannel:
     """Sends each message as one mail to all its recipients, over a connection that it keeps."""
+
+    reasons = REASONS
 
     def __init__(
         self,

@@ -54,9 +54,24 @@ REJECTED_STATUS = frozenset({400, 413, 422})
 # A gateway that lost its answer does not know whether Slack took the request (RFC 9110, 15.6.3 and 15.6.5).
 UNSURE_STATUS = frozenset({502, 504})
 
+REASONS = frozenset(WORDS) | {
+    "certificate_invalid",
+    "connection_lost",
+    "connection_refused",
+    "http_error",
+    "invalid_reply",
+    "name_not_resolved",
+    "timeout",
+    "tls_failed",
+    "unexpected_body",
+    "url_invalid",
+}
+
 
 class SlackChannel:
     """Posts each message to an incoming webhook."""
+
+    reasons = REASONS
 
     recipients: Sequence[str] = ()
 
