@@ -13,7 +13,7 @@ def said(module: ModuleType) -> set[str]:
     """The reasons that a module's code gives to transient(), misconfigured() and rejected()."""
     calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
     return {
-        call.args[0].value
+        str(call.args[0].value)
         for call in calls
         if isinstance(call.func, ast.Name)
         and call.func.id in ("transient", "misconfigured", "rejected")
