@@ -61,14 +61,14 @@ class Receiver:
 
 async def serve(settings: Settings, stdout: TextIO) -> None:
     """Run a receiver until SIGTERM or SIGINT; raises what broke, if something did."""
+    stop = asyncio.Event()
+    # Before anything says that we are there: whoever reads that may send a signal at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings, stdout) as receiver:
         # What lives as long as the process is not looked through for garbage over and over.
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
         receiver.ended.add_done_callback(lambda _: stop.set())
         await stop.wait()
         if receiver.ended.done():

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -161,20 +162,27 @@ class Program:
         await asyncio.gather(*self._readers)
         return code
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
     async def terminate(self) -> int:
         """SIGTERM; the exit code."""
-        os.kill(self.pid, signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         return await self.ended()
 
     async def kill(self) -> None:
         """SIGKILL."""
-        os.kill(self.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         assert await self.ended() == -signal.SIGKILL
 
     async def close(self) -> None:
-        """See that nothing is left running."""
-        if self.running:
-            await self.kill()
+        """See that nothing is left running, however it went."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self.ended()
 
 
 class ReceiverProcess(Program):

@@ -6,6 +6,7 @@ it, read by sqlite3 alone.
 """
 
 import asyncio
+import json
 import random
 import re
 import shutil
@@ -39,8 +40,8 @@ def ids(texts: Iterable[str]) -> set[int]:
     return {int(id_) for text in texts for id_ in _ID.findall(text)}
 
 
-def pending(store: Path, scratch: Path) -> dict[str, int]:
-    """Each channel's pending entries, counted from the rows of a copy of the file and its log, as they lie there."""
+def pending(store: Path, scratch: Path) -> dict[str, list[int]]:
+    """Each channel's pending entries by alert id, from the rows of a copy of the file and its log as they lie there."""
     scratch.mkdir()
     for name in (store.name, f"{store.name}-wal"):
         if (store.parent / name).exists():
@@ -50,16 +51,25 @@ def pending(store: Path, scratch: Path) -> dict[str, int]:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = connection.execute(
             """
-            SELECT channel.name,
-                (SELECT count(*) FROM delivery WHERE channel_id = channel.id AND phase IN ('waiting', 'held'))
-                + (SELECT count(*) FROM message JOIN message_item ON message_item.message_id = message.id
-                   WHERE message.channel_id = channel.id AND message.state IN ('claimed', 'unknown'))
-            FROM channel
+            SELECT channel.name, alert.labels
+            FROM (
+                SELECT channel_id, episode_id FROM delivery WHERE phase IN ('waiting', 'held')
+                UNION ALL
+                SELECT message.channel_id, message_item.episode_id
+                FROM message JOIN message_item ON message_item.message_id = message.id
+                WHERE message.state IN ('claimed', 'unknown')
+            ) AS entry
+            JOIN channel ON channel.id = entry.channel_id
+            JOIN episode ON episode.id = entry.episode_id
+            JOIN alert ON alert.id = episode.alert_id
             """
         ).fetchall()
     finally:
         connection.close()
-    return dict(rows)
+    found: dict[str, list[int]] = {channel: [] for channel in CHANNELS}
+    for channel, labels in rows:
+        found[channel].append(int(json.loads(labels)["id"].removeprefix("id-")))
+    return found
 
 
 class Sinks:
@@ -127,7 +137,8 @@ async def test_what_waits_while_the_sinks_are_down_is_told_after_a_kill_and_a_re
 
     await until(tried, "both channels have tried and failed")
     await receiver.kill()
-    assert pending(receiver.store, tmp_path / "copy") == dict.fromkeys(CHANNELS, len(posted))
+    for waiting in pending(receiver.store, tmp_path / "copy").values():
+        assert sorted(waiting) == sorted(posted)
 
     await receiver.restart()
     for channel in CHANNELS:
@@ -141,7 +152,7 @@ async def test_what_waits_while_the_sinks_are_down_is_told_after_a_kill_and_a_re
         assert len(smtp.transmitted) == len(sinks.messages("mail"))
         assert len(slack.messages) == len(sinks.messages("chat"))
         assert await receiver.terminate() == 0
-        assert pending(receiver.store, tmp_path / "after") == dict.fromkeys(CHANNELS, 0)
+        assert pending(receiver.store, tmp_path / "after") == {"mail": [], "chat": []}
     finally:
         await smtp.stop()
         await slack.stop()
@@ -159,7 +170,8 @@ async def test_a_message_cut_short_by_a_kill_is_repeated_byte_for_byte(
         await smtp.wait_until(lambda: len(smtp.transmitted) == 1)
         await slack.wait_for(1)
     await receiver.kill()
-    assert pending(receiver.store, tmp_path / "copy") == dict.fromkeys(CHANNELS, len(posted))
+    for waiting in pending(receiver.store, tmp_path / "copy").values():
+        assert sorted(waiting) == sorted(posted)
 
     await receiver.restart()
     await assert_balanced(receiver, Sinks(smtp, slack), posted)
@@ -216,13 +228,18 @@ async def test_no_moment_of_a_kill_loses_an_alert_or_tells_it_in_two_ways(
         posted |= {id_ for first in starts for id_ in range(first, first + 4)}
         pouring = asyncio.gather(pour(again), *(pour(starts[part::4]) for part in range(4)))
         # Not a wait for something to have happened: the moment of the kill is what is drawn here.
-        await asyncio.sleep(moments.uniform(0.005, 0.15))
+        await asyncio.sleep(moments.uniform(0.005, 0.25))
         await receiver.kill()
         await pouring
-        answered = len(posted) - 4 * len(unanswered)
+        answered = posted - {id_ for first in unanswered for id_ in range(first, first + 4)}
         left = pending(receiver.store, tmp_path / f"copy{number}")
+        print(f"round {number}: {len(answered)} of {len(posted)} alerts answered,", end="")  # noqa: T201 - to be seen
         for channel in CHANNELS:
-            assert len(sinks.told(channel)) + left[channel] >= answered, f"round {number}: {channel} lost an alert"
+            told = sinks.told(channel)
+            print(f" {channel}: {len(told)} told, {len(left[channel])} pending,", end="")  # noqa: T201
+            assert answered <= told | set(left[channel]), f"round {number}: {channel} lost an alert"
+            assert told | set(left[channel]) <= posted
+        print(f" {len(unanswered)} posts unanswered")  # noqa: T201
         await receiver.restart()
     await pour(list(unanswered))
     await assert_balanced(receiver, sinks, posted)
