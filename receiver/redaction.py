@@ -13,6 +13,7 @@ holes, tell itself.
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from html.entities import codepoint2name
 from urllib.parse import unquote, urlsplit
@@ -129,7 +130,10 @@ def _spellings_of(char: str) -> str:
 
 def _base64_cores(text: str) -> Iterator[tuple[str, str]]:
     """For each offset in base64: the characters that the text alone decides, and a pattern for one it shares."""
-    encodings = {text.encode("utf-8", "surrogatepass"), text.encode("latin-1", "ignore")}
+    encodings = {text.encode("utf-8", "surrogatepass")}
+    # Some clients encode credentials so, where they can; a part of the value would only hide the rest from us.
+    with suppress(UnicodeEncodeError):
+        encodings.add(text.encode("latin-1"))
     for octets in encodings:
         for offset, first in ((0, 0), (1, 2), (2, 3)):
             whole = b64encode(bytes(offset) + octets).decode()

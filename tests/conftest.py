@@ -1,9 +1,16 @@
-"""The marker ``real``: tests that need programs which pip does not install."""
+"""The marker ``real``, for tests that need programs which pip does not install; how hard the properties are tried."""
 
 import os
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# CI tries the same cases every time, so that what it finds is the change's own; new cases are sought at the desk.
+settings.register_profile("ci", derandomize=True)
+settings.register_profile("deep", max_examples=4_000, deadline=None)
+if os.environ.get("CI") == "true":
+    settings.load_profile("ci")
 
 # What Debian calls the packages of these programs; others are named like the program.
 PACKAGES = {"promtool": "prometheus"}

@@ -76,6 +76,7 @@ def test_a_known_secret_is_found_in_every_spelling(secret: str, encoder: str, be
 
 @given(SECRETS, st.binary(max_size=8), st.binary(max_size=5), st.sampled_from([b64encode, urlsafe_b64encode]))
 @example("s3cret+/", b"user:", b"", b64encode)
+@example("000温", bytes(5), b"", b64encode)
 def test_a_known_secret_is_found_in_base64_at_every_offset(
     secret: str, before: bytes, after: bytes, encode: Callable[[bytes], bytes]
 ) -> None:

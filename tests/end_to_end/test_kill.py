@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from receiver.demo.slack_endpoint import SlackEndpoint
+from receiver.demo.slack_endpoint import PATH, SlackEndpoint
 from tests.end_to_end.notifications import alert, mail_text, notification, slack_text
 from tests.end_to_end.processes import PATIENCE, ReceiverProcess, Start, configuration, until
 from tests.smtp_server import HANG, SmtpServer
@@ -120,22 +120,31 @@ async def assert_balanced(receiver: ReceiverProcess, sinks: Sinks, posted: set[i
     sinks.assert_copies_are_identical()
 
 
+async def both_have_failed(receiver: ReceiverProcess) -> None:
+    """Wait until both channels have tried, and settled that they failed."""
+
+    async def failed() -> bool:
+        samples = await receiver.metrics()
+        failures = [
+            sum(n for name, n in samples.items() if name.startswith(f'delivery_failures_total{{channel="{channel}"'))
+            for channel in CHANNELS
+        ]
+        return all(failures)
+
+    await until(failed, "both channels have tried and failed")
+
+
 async def test_what_waits_while_the_sinks_are_down_is_told_after_a_kill_and_a_restart(
     start: Start, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     smtp_port, slack_port = free_port(), free_port()
     smtp, slack = SmtpServer(), SlackEndpoint()
-    path = "services/T00000000/B00000000/demo"
-    receiver = await start(configuration(smtp_port, f"http://127.0.0.1:{slack_port}/{path}"))
+    receiver = await start(configuration(smtp_port, f"http://127.0.0.1:{slack_port}{PATH}"))
     posted = set(range(40))
     for first in range(0, 40, 4):
         assert (await receiver.post(body(first, 4))).status == 200
 
-    async def tried() -> bool:
-        samples = await receiver.metrics()
-        return all(samples[f'delivery_attempts_total{{channel="{name}",result="failed"}}'] >= 1 for name in CHANNELS)
-
-    await until(tried, "both channels have tried and failed")
+    await both_have_failed(receiver)
     await receiver.kill()
     for waiting in pending(receiver.store, tmp_path / "copy").values():
         assert sorted(waiting) == sorted(posted)
@@ -153,6 +162,35 @@ async def test_what_waits_while_the_sinks_are_down_is_told_after_a_kill_and_a_re
         assert len(slack.messages) == len(sinks.messages("chat"))
         assert await receiver.terminate() == 0
         assert pending(receiver.store, tmp_path / "after") == {"mail": [], "chat": []}
+    finally:
+        await smtp.stop()
+        await slack.stop()
+
+
+async def test_what_fired_and_resolved_while_the_sinks_were_down_is_told_in_one_line_after_a_kill(
+    start: Start, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    smtp_port, slack_port = free_port(), free_port()
+    smtp, slack = SmtpServer(), SlackEndpoint()
+    receiver = await start(configuration(smtp_port, f"http://127.0.0.1:{slack_port}{PATH}"))
+    fired = alert("Disk", id="id-000001")
+    assert (await receiver.post(notification(fired))).status == 200
+    await both_have_failed(receiver)
+    ended = fired | {"status": "resolved", "endsAt": "2099-01-01T00:00:00Z"}
+    assert (await receiver.post(notification(ended))).status == 200
+    await receiver.kill()
+    assert pending(receiver.store, tmp_path / "copy") == {"mail": [1], "chat": [1]}
+    await receiver.restart()
+    await smtp.start(smtp_port)
+    await slack.start(port=slack_port)
+    try:
+        for channel in CHANNELS:
+            ledger = await receiver.settled(channel, accepted=2)
+            assert ledger == {"accepted": 2, "delivered": 1, "superseded": 1}
+        [mail], [message] = smtp.transmitted, slack.messages
+        for text in (mail_text(mail), slack_text(message.payload)):
+            assert text.startswith("[FIRED AND RESOLVED:1] Disk")
+        assert await receiver.terminate() == 0
     finally:
         await smtp.stop()
         await slack.stop()
