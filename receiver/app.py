@@ -38,6 +38,10 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+class CannotListen(Exception):
+    """The address can't be listened on; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a running receiver is made of: ``address`` and ``port`` to listen on, ``max_body`` in bytes."""
@@ -78,7 +82,7 @@ async def serve(settings: Settings, stdout: TextIO) -> None:
 
 @asynccontextmanager
 async def running(settings: Settings, stdout: TextIO, clock: Callable[[], int] = wall_clock) -> AsyncIterator[Receiver]:
-    """A receiver that runs as long as the context; raises StoreUnavailable, and OSError where it can't listen."""
+    """A receiver that runs as long as the context; raises StoreUnavailable and CannotListen."""
     async with AsyncExitStack() as stack:
         policy = settings.policy
         store = Store(settings.store_url, clock)
@@ -174,7 +178,10 @@ async def _listening(
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.address or None, settings.port).start()
+        try:
+            await web.TCPSite(runner, settings.address or None, settings.port).start()
+        except OSError as error:
+            raise CannotListen(error.strerror or str(error)) from None
         host, port = runner.addresses[0][:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         log.info("listening", extra={"address": url})

@@ -11,7 +11,7 @@ import click
 import uvloop
 
 from receiver import __version__, logs
-from receiver.app import Settings, serve
+from receiver.app import CannotListen, Settings, serve
 from receiver.config import loading, schema
 from receiver.config.loading import Loaded
 from receiver.config.problems import ConfigError
@@ -105,8 +105,8 @@ def serve_command(
     except StoreUnavailable as error:
         log.error("the store can't be used", extra={"detail": str(error)})
         sys.exit(1)
-    except OSError as error:
-        log.error("can't listen", extra={"address": ":".join(map(str, listen)), "detail": error.strerror or ""})
+    except CannotListen as error:
+        log.error("can't listen", extra={"address": ":".join(map(str, listen)), "detail": str(error)})
         sys.exit(1)
 
 

@@ -34,6 +34,7 @@ REJECTIONS = (
     "store_unavailable",
     "store_full",
     "internal_error",
+    "wrong_path",
 )
 STORE_ERRORS = ("database", "work")
 # From a local commit to a mail server that takes its ten minutes.

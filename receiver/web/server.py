@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST")
 UNKNOWN_PATH = "other"
+# What carries a body may have carried alerts.
+NOTIFYING = ("POST", "PUT")
 
 
 class Complaints(logging.LoggerAdapter[logging.Logger]):
@@ -59,10 +61,18 @@ async def _answered(request: web.Request, handler: Handler, metrics: Metrics) ->
     try:
         return await handler(request)
     except web.HTTPException as error:
+        if request.method in NOTIFYING:
+            metrics.notifications_rejected.labels("wrong_path").inc()
+            log.warning(
+                "what may have been a notification went to a wrong path; the webhook's url must end in /webhook",
+                extra={"code": error.status, "method": request.method},
+            )
         return web.Response(status=error.status, text=f"{error.reason}\n", headers=_allowed(error))
     except Exception:
-        log.exception("request failed", extra={"handler": _path(request.match_info.route.resource)})
-        metrics.notifications_rejected.labels("internal_error").inc()
+        path = _path(request.match_info.route.resource)
+        log.exception("request failed", extra={"handler": path})
+        if path.startswith("/webhook"):
+            metrics.notifications_rejected.labels("internal_error").inc()
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return web.Response(status=503, text="internal error, see the log\n", headers=headers)
 

@@ -162,3 +162,18 @@ async def test_what_is_no_http_is_refused_in_one_log_line_without_its_bytes(
     assert "secret-teapot" not in record.getMessage()
     assert record.exc_info is None
     assert record.__dict__["error"] == "BadHttpMessage"
+
+
+async def test_a_notification_to_a_wrong_path_is_not_lost_in_silence(
+    client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client.post("/alerts", data=(CAPTURED / "firing.json").read_bytes()) as response:
+        assert response.status == 404
+    async with client.put("/webhook", data=(CAPTURED / "firing.json").read_bytes()) as response:
+        assert response.status == 405
+    async with client.get("/favicon.ico") as response:
+        assert response.status == 404
+    samples = await scrape(client)
+    assert samples["alert_receiver_notifications_rejected_total reason=wrong_path"] == 2
+    warnings = [record for record in caplog.records if "must end in /webhook" in record.getMessage()]
+    assert [record.__dict__["code"] for record in warnings] == [404, 405]
