@@ -96,7 +96,7 @@ NEWER_EPISODE = "a newer episode of the alert came while it waited"
 
 OPENING = Ruling("opening")
 REPEATED = Ruling("already told or waiting", Outcome.DUPLICATE)
-OUT_OF_ORDER = Ruling("ended before it started", Outcome.STALE)
+OUT_OF_ORDER = Ruling("out of order, or it fires by the same notification", Outcome.STALE)
 NOBODY_TOLD = Ruling("nobody was told of the firing", Outcome.UNANNOUNCED)
 NOT_WANTED = Ruling("send_resolved is off", Outcome.UNANNOUNCED)
 NEVER_SEEN = Ruling("no firing was ever received", Outcome.UNANNOUNCED)

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeVar
@@ -153,7 +154,7 @@ def _answer(jobs: Sequence[_Job]) -> None:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, theirs in by_loop.items():
         # A loop that is closed has nobody left who waits.
-        if not loop.is_closed():
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(_resolve, theirs)
 
 

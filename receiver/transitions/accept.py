@@ -38,7 +38,10 @@ class Accepted:
 
 @dataclass(slots=True)
 class _Event:
-    """An alert of a notification, with the channels that take it and the key of its group in each."""
+    """An alert of a notification, with the channels that take it and the key of its group in each.
+
+    ``outvoted``: a resolve whose notification also says that the alert fires, as ignored labels can make it.
+    """
 
     key: str
     alert: Alert
@@ -46,6 +49,7 @@ class _Event:
     verdicts: tuple[Verdict, ...]
     severity: int
     takers: list[tuple[int, ChannelPolicy, str]]
+    outvoted: bool = False
 
     @property
     def fate(self) -> House:
@@ -90,6 +94,8 @@ class _Reading:
                 verdicts = route(alert.labels, severity, policy, only)
                 takers = self._takers(verdicts, alert)
                 events[key, alert.status] = _Event(key, alert, notification, verdicts, severity, takers)
+        for (key, status), event in events.items():
+            event.outvoted = status is Status.RESOLVED and (key, Status.FIRING) in events
         return list(events.values())
 
     def _takers(self, verdicts: tuple[Verdict, ...], alert: Alert) -> list[tuple[int, ChannelPolicy, str]]:
@@ -155,7 +161,8 @@ class _Intake:
     def _live(self, tracked: TrackedAlert, event: _Event) -> Change:
         """Open, confirm or close an episode as the event says."""
         batch, alert, latest, now = self._batch, event.alert, tracked.episode, self._now
-        change = episodes.judge(latest, alert, now)
+        # What one replica says has ended, another says still fires: it fires.
+        change = Change.STALE if event.outvoted else episodes.judge(latest, alert, now)
         match change, latest:
             case Change.OPENS, _:
                 batch.open_episode(tracked, alert.starts_at)

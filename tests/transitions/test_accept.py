@@ -44,6 +44,14 @@ def test_alerts_that_a_body_holds_twice_count_once(timeline: Timeline) -> None:
     assert timeline.ledger() == {"accepted": 1, "pending": 1}
 
 
+def test_an_alert_that_ended_on_one_replica_and_fires_on_another_fires(timeline: Timeline) -> None:
+    timeline.receive(firing(prometheus_replica="a"), resolved(prometheus_replica="b"))
+    assert timeline.ledger() == {"accepted": 2, "stale": 1, "pending": 1}
+    told(timeline)
+    timeline.receive(resolved(prometheus_replica="a"), firing(prometheus_replica="b"))
+    assert timeline.ledger() == {"accepted": 4, "stale": 2, "duplicate": 1, "delivered": 1}
+
+
 def test_a_resolve_of_what_was_told_is_told(timeline: Timeline) -> None:
     timeline.receive(firing())
     told(timeline)
