@@ -239,7 +239,7 @@ def in_name(secret: str) -> None:
 
 
 def in_extra(secret: str) -> None:
-    log.info("refused", extra={"url": f"https://u:{secret}@host", "list": [secret], secret: 1})
+    log.info("refused", extra={"url": f"https://u:{secret}@host", "list": [secret], f"of {secret}": 1})
 
 
 def in_exception_chain(secret: str) -> None:
