@@ -19,7 +19,7 @@ class Alert:
 
     ``ends_at`` is None while the alert fires. ``links`` are further URLs that the sender names (Grafana's
     dashboard, panel and silence), by name. ``defect`` says why an alert that could not be read as sent is told
-    in a plain form; None for every sound alert. All texts are hostile input.
+    in a plain form; None for every sound alert. Without ``start_known``, ``starts_at`` is the time of arrival. All texts are hostile input.
     """
 
     status: Status
@@ -31,6 +31,7 @@ class Alert:
     fingerprint: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
     defect: str | None = None
+    start_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
