@@ -12,7 +12,7 @@ from typing import TypeVar
 from receiver.channels.base import Channel, DeliveryError, Receipt
 from receiver.core.content import Content, Rendered
 from receiver.core.policy import Policy
-from receiver.core.retrying import Failure
+from receiver.core.retrying import Failure, FailureClass
 from receiver.messages import plain
 from receiver.metrics import Metrics
 from receiver.store.connect import StoreUnavailable, Tx
@@ -85,8 +85,8 @@ class Dispatcher:
                 case Rest() as rest:
                     await self._sleep(rest)
                 case Claimed() as claimed:
-                    fixed = await self._fix(claimed)
-                    await self._attempt(fixed)
+                    if fixed := await self._fix(claimed):
+                        await self._attempt(fixed)
                 case Repeat() as repeat:
                     log.info("sending the same bytes again", extra=self._facts(repeat))
                     await self._attempt(repeat)
@@ -94,9 +94,15 @@ class Dispatcher:
     def _claim(self, tx: Tx) -> Claimed | Repeat | Rest:
         return claim(tx, self.name, uuid.uuid4().hex, self._policy, self._clock())
 
-    async def _fix(self, claimed: Claimed) -> Repeat:
+    async def _fix(self, claimed: Claimed) -> Repeat | None:
+        """The message with its bytes; None where even the plainest form can't be built, to be tried again later."""
         channel, message = self._outlet.channel, claimed.message
-        rendered, payload = await asyncio.to_thread(self._build, claimed.content, message.claimed_at)
+        try:
+            rendered, payload = await asyncio.to_thread(self._build, claimed.content, message.claimed_at)
+        except Exception:
+            log.exception("no message could be built, its alerts stay pending", extra={"channel": self.name})
+            await self._sleep(Rest(self._clock() + LONGEST_REST, heeds_news=False))
+            return None
         recipients = channel.recipients
         return await self._write(lambda tx: fix(tx, claimed, rendered.subject, payload, recipients))
 
@@ -120,6 +126,10 @@ class Dispatcher:
             receipt = await channel.send(repeat.payload, repeat.recipients)
         except DeliveryError as error:
             failure = error.failure
+        except Exception:
+            # A defect of ours or of a library must not end the loop; nobody knows how far the bytes got.
+            log.exception("sending broke", extra=self._facts(repeat))
+            failure = Failure(FailureClass.TRANSIENT, "internal_error", may_be_taken=True)
         took = time.perf_counter() - began
         metrics.delivery_duration.labels(self.name).observe(took)
         metrics.attempts.labels(self.name, "failed" if failure else "taken").inc()

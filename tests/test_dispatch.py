@@ -141,6 +141,21 @@ async def test_a_mail_that_some_took_is_delivered_when_the_others_refuse_it_for_
         ]
 
 
+async def test_a_channel_that_breaks_ends_neither_its_loop_nor_the_process(timeline: Timeline) -> None:
+    class Broken(Obedient):
+        async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
+            if not self.sent:
+                self.sent.append((payload, tuple(recipients)))
+                raise OverflowError("date value out of range")
+            return await super().send(payload, recipients)
+
+    broken = Broken(Receipt(250))
+    async with dispatching(timeline, broken):
+        first, second = (payload for payload, _ in broken.sent)
+        assert first == second
+        assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+
+
 async def test_a_rendering_that_breaks_swallows_no_alert(timeline: Timeline) -> None:
     def broken(content: Content) -> Rendered:
         raise ZeroDivisionError(content.uid)

@@ -61,13 +61,14 @@ def resolved(
 
 @dataclass(slots=True)
 class Timeline:
-    """The books on a virtual clock."""
+    """The books on a virtual clock. ``in_doubt`` is the test's own note of messages that a provider may have."""
 
     path: Path
     policy: Policy = field(default_factory=policy)
     now: int = START
     store: Store = field(init=False)
     made: int = 0
+    in_doubt: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.open()

@@ -19,7 +19,8 @@ class Alert:
 
     ``ends_at`` is None while the alert fires. ``links`` are further URLs that the sender names (Grafana's
     dashboard, panel and silence), by name. ``defect`` says why an alert that could not be read as sent is told
-    in a plain form; None for every sound alert. Without ``start_known``, ``starts_at`` is the time of arrival. All texts are hostile input.
+    in a plain form; None for every sound alert. Without ``start_known``, ``starts_at`` is the time of arrival. All
+    texts are hostile input.
     """
 
     status: Status

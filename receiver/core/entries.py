@@ -71,7 +71,7 @@ class Delivery:
         return self.phase in (Phase.WAITING, Phase.HELD)
 
     @property
-    def owes_firing(self) -> bool:
+    def may_have_told(self) -> bool:
         """Whether the channel was told of the firing, or a message on its way may be telling it."""
         return self.told is not None or self.claimed is not None
 
@@ -107,7 +107,7 @@ RESOLVES = Ruling("resolves what was told")
 
 def rule_firing(delivery: Delivery | None) -> Ruling:
     """A firing of the open episode: news for a channel that was never told and owes nothing, else a duplicate."""
-    if delivery is None or not (delivery.waits or delivery.owes_firing):
+    if delivery is None or not (delivery.waits or delivery.may_have_told):
         return OPENING
     return REPEATED
 
@@ -122,11 +122,11 @@ def rule_resolved(
         return NEVER_SEEN
     if delivery is None:
         return NOBODY_TOLD
-    if change is Change.ALREADY_CLOSED:
+    # A resolve sent to another channel has closed the episode; this channel hears of it only now.
+    if change is Change.ALREADY_CLOSED and delivery.status is Status.RESOLVED:
         owes_resolve = delivery.waits or delivery.phase is Phase.SENDING
-        repeated = delivery.status is Status.RESOLVED and (owes_resolve or delivery.told is Status.RESOLVED)
-        return REPEATED if repeated else NOBODY_TOLD
-    if not delivery.owes_firing:
+        return REPEATED if owes_resolve or delivery.told is Status.RESOLVED else NOBODY_TOLD
+    if not delivery.may_have_told:
         if not delivery.waits:
             return NOBODY_TOLD
         return BRIEF if now - delivery.since <= group_wait else FIRED_AND_RESOLVED

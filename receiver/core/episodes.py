@@ -75,7 +75,9 @@ def _judge_firing(latest: Episode | None, event: Alert) -> Change:
     if latest is None:
         return Change.OPENS
     if latest.is_open:
-        lost = event.starts_at > latest.last_seen + LOST_RESOLVE_AFTER
+        # Measured from its own start too: a sender whose clock is ahead says the same start again and again.
+        seen = max(latest.starts_at, latest.last_seen)
+        lost = event.start_known and event.starts_at > seen + LOST_RESOLVE_AFTER
         return Change.REPLACES if lost else Change.CONFIRMS
     if latest.ends_at is not None and event.starts_at <= latest.ends_at:
         return Change.REOPENS

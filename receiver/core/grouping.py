@@ -70,9 +70,12 @@ def due(group: Group, channel: ChannelPolicy, now: int) -> Due | WaitUntil | Non
     if group.openings >= channel.group_threshold:
         ready_at, reason = now, Reason.THRESHOLD
     else:
-        ready_at, reason = group.oldest_at + channel.group_wait, Reason.WAIT
-    if group.last_sent_at is not None and group.last_sent_at + channel.group_interval > ready_at:
-        ready_at, reason = group.last_sent_at + channel.group_interval, Reason.COOLDOWN
+        ready_at, reason = min(group.oldest_at, now) + channel.group_wait, Reason.WAIT
+    if group.last_sent_at is not None:
+        # Where the clock has stepped back, the cooldown is no longer than its own length.
+        cool_at = min(group.last_sent_at, now) + channel.group_interval
+        if cool_at > ready_at:
+            ready_at, reason = cool_at, Reason.COOLDOWN
     return Due(reason) if ready_at <= now else WaitUntil(ready_at, reason)
 
 
@@ -80,9 +83,9 @@ def schedule(group: Group, channel: ChannelPolicy, now: int) -> None:
     """Note in the group when its news becomes due, and why then."""
     match due(group, channel, now):
         case Due(reason):
-            # News that was due already keeps its place in the queue.
-            overdue = group.due_at is not None and group.due_at <= now
-            group.due_at, group.due_reason = (group.due_at, group.due_reason) if overdue else (now, reason)
+            # News that was due already keeps its place in the queue; a group that was refused rests to the end.
+            keeps = group.due_at is not None and (group.due_at <= now or group.failures > 0)
+            group.due_at, group.due_reason = (group.due_at, group.due_reason) if keeps else (now, reason)
         case WaitUntil(at, reason):
             group.due_at, group.due_reason = at, reason
         case None:

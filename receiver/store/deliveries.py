@@ -32,6 +32,7 @@ _HAS_OPEN_MESSAGE = exists().where(
     schema.message.c.channel_id == schema.alert_group.c.channel_id,
     schema.message.c.group_id == schema.alert_group.c.id,
     schema.IS_OPEN,
+    schema.message.c.state != "partial",
 )
 _FIRST_DUE = (
     select(schema.alert_group)
@@ -53,6 +54,11 @@ _NEXT_DUE_AT = select(func.min(schema.alert_group.c.due_at)).where(
     schema.alert_group.c.channel_id == bindparam("channel"),
     schema.alert_group.c.due_at.is_not(None),
     ~_HAS_OPEN_MESSAGE,
+)
+_CLAMP_DUE = (
+    update(schema.alert_group)
+    .where(schema.alert_group.c.channel_id == bindparam("channel"), schema.alert_group.c.due_at > bindparam("latest"))
+    .values(due_at=bindparam("latest"))
 )
 _WAITING_OF_GROUPS = (
     select(
@@ -134,6 +140,11 @@ def next_due_at(tx: Tx, channel_id: int) -> int | None:
     """When the next group of the channel becomes due; None when none waits."""
     due_at: int | None = tx.scalar(_NEXT_DUE_AT, {"channel": channel_id})
     return due_at
+
+
+def clamp_due(tx: Tx, channel_id: int, latest: int) -> None:
+    """No group of the channel is due later than this: a clock that stepped back has lengthened its wait."""
+    tx.run(_CLAMP_DUE, {"channel": channel_id, "latest": latest})
 
 
 def _group(row: RowMapping) -> Group:

@@ -24,22 +24,25 @@ class State(StrEnum):
     """Where a message is.
 
     ``CLAIMED``: its members are fixed, nothing was sent. ``UNKNOWN``: its bytes are fixed and a provider may have
-    them. The others are final; ``DISSOLVED`` means that its members wait again.
+    them. ``PARTIAL``: some recipients have it, the others are asked again. The others are final; ``DISSOLVED`` means
+    that its members wait again.
     """
 
     CLAIMED = "claimed"
     UNKNOWN = "unknown"
+    PARTIAL = "partial"
     SENT = "sent"
     DISSOLVED = "dissolved"
     DEAD = "dead"
 
 
 class Answer(StrEnum):
-    """A recipient's own answer to a message."""
+    """A recipient's own answer to a message; ``OVERTAKEN``: it took a newer message of the group first."""
 
     AWAITED = "awaited"
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    OVERTAKEN = "overtaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Message:
     uid: str
     channel_id: int
     group_id: int
+    channel_kind: str
     kind: str
     reason: str
     state: State
@@ -79,6 +83,7 @@ _SETTLE = (
     .where(_m.c.id == bindparam("message"))
     .values(state=bindparam("state"), settled_at=bindparam("now"), payload=None)
 )
+_PARTIAL = update(_m).where(_m.c.id == bindparam("message")).values(state=State.PARTIAL)
 _RETRY = update(_m).where(_m.c.id == bindparam("message")).values(attempts=_m.c.attempts + 1, retry_at=bindparam("at"))
 _LINE = case(
     (_d.c.status == Status.FIRING, Told.FIRING.value),
@@ -115,11 +120,19 @@ _TOLD = (
         told=_i.c.status,
         told_at=bindparam("now"),
         claimed=None,
-        phase=case((_UNCHANGED, Phase.IDLE.value), else_=_d.c.phase),
+        # What displaced a newer entry meanwhile has left nothing that waits.
+        phase=case((_UNCHANGED, Phase.IDLE.value), (_d.c.phase == Phase.SENDING, Phase.IDLE.value), else_=_d.c.phase),
     )
 )
 _WAIT_AGAIN = (
-    update(_d).where(_MEMBER).values(claimed=None, phase=case((_UNCHANGED, Phase.WAITING.value), else_=_d.c.phase))
+    update(_d)
+    .where(_MEMBER)
+    .values(
+        claimed=None,
+        phase=case(
+            (_UNCHANGED, Phase.WAITING.value), (_d.c.phase == Phase.SENDING, Phase.IDLE.value), else_=_d.c.phase
+        ),
+    )
 )
 _OVERTAKEN = update(_i).where(_MEMBER, ~_UNCHANGED).values(outcome=Outcome.SUPERSEDED)
 _DELIVERED = update(_i).where(_i.c.message_id == bindparam("message")).values(outcome=Outcome.DELIVERED)
@@ -165,10 +178,20 @@ _ALSO_FIRING = (
 )
 _COUNT_ALSO_FIRING = select(func.count()).select_from(_d.join(_e, _e.c.id == _d.c.episode_id)).where(_STILL_FIRING)
 _ATTEMPT = schema.attempt.insert()
-_r = schema.recipient
+_r, _newer = schema.recipient, schema.recipient.alias("newer")
 _EXPECT = inserting(_r)
 _AWAITED = select(_r.c.address).where(_r.c.message_id == bindparam("message"), _r.c.state == Answer.AWAITED)
-_TAKEN_BY = select(func.count()).where(_r.c.message_id == bindparam("message"), _r.c.state == Answer.ACCEPTED)
+_OVERTAKE = (
+    update(_r)
+    .where(
+        _r.c.message_id == bindparam("older"),
+        _r.c.state == Answer.AWAITED,
+        _r.c.address.in_(
+            select(_newer.c.address).where(_newer.c.message_id == bindparam("newer"), _newer.c.state == Answer.ACCEPTED)
+        ),
+    )
+    .values(state=Answer.OVERTAKEN, at=bindparam("now"))
+)
 _ANSWERED = (
     update(_r)
     .where(_r.c.message_id == bindparam("message"), _r.c.address == bindparam("recipient"))
@@ -206,9 +229,19 @@ def awaited(tx: Tx, message: Message) -> list[str]:
     return [row["address"] for row in tx.rows(_AWAITED, {"message": message.id})]
 
 
-def taken_by_some(tx: Tx, message: Message) -> bool:
-    """Whether a recipient has accepted the message."""
-    return bool(tx.scalar(_TAKEN_BY, {"message": message.id}))
+def outdate(tx: Tx, message: Message, now: int) -> list[Message]:
+    """Ask no recipient who has this message for an older one of its group any more.
+
+    Returns the older messages that have nobody left to ask.
+    """
+    older = [
+        each
+        for each in open_messages(tx, message.channel_id)
+        if each.state is State.PARTIAL and each.group_id == message.group_id and each.id < message.id
+    ]
+    for each in older:
+        tx.run(_OVERTAKE, {"older": each.id, "newer": message.id, "now": now})
+    return [each for each in older if not awaited(tx, each)]
 
 
 def answer(tx: Tx, message: Message, answers: Mapping[str, tuple[Answer, int | None]], now: int) -> None:
@@ -220,14 +253,23 @@ def answer(tx: Tx, message: Message, answers: Mapping[str, tuple[Answer, int | N
         )
 
 
+def keep_partial(tx: Tx, message: Message) -> None:
+    """Note that some recipients have it."""
+    tx.run(_PARTIAL, {"message": message.id})
+
+
 def settle(tx: Tx, message: Message, state: State, now: int) -> None:
     """Note the message's end."""
     tx.run(_SETTLE, {"message": message.id, "state": state, "now": now})
 
 
-def tell(tx: Tx, message: Message, now: int) -> int:
-    """Mark every member as told; what came meanwhile waits on. How many entries were delivered."""
+def tell(tx: Tx, message: Message, now: int) -> None:
+    """Mark every member as told; what came meanwhile waits on."""
     tx.run(_TOLD, {"message": message.id, "channel": message.channel_id, "now": now})
+
+
+def deliver(tx: Tx, message: Message) -> int:
+    """Mark every member's entry as delivered; how many they are."""
     return tx.run(_DELIVERED, {"message": message.id})
 
 

@@ -153,7 +153,8 @@ Index(
     postgresql_where=text("phase <> 'idle'"),
 )
 
-# claimed: members fixed, nothing sent · unknown: bytes fixed, a provider may have them · sent · dissolved · dead
+# claimed: members fixed, nothing sent · unknown: bytes fixed, a provider may have them · partial: some recipients have
+# them · sent · dissolved · dead
 message = Table(
     "message",
     metadata,
@@ -161,6 +162,7 @@ message = Table(
     Column("uid", Text, nullable=False, unique=True),
     Column("channel_id", Id, nullable=False),
     Column("group_id", Id, nullable=False),
+    Column("channel_kind", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -173,13 +175,13 @@ message = Table(
     Column("subject", Text),
     Column("payload", LargeBinary),
 )
-IS_OPEN = text("message.state IN ('claimed', 'unknown')")
+IS_OPEN = text("message.state IN ('claimed', 'unknown', 'partial')")
 Index(
     "message_open",
     message.c.channel_id,
     message.c.group_id,
-    sqlite_where=text("state IN ('claimed', 'unknown')"),
-    postgresql_where=text("state IN ('claimed', 'unknown')"),
+    sqlite_where=text("state IN ('claimed', 'unknown', 'partial')"),
+    postgresql_where=text("state IN ('claimed', 'unknown', 'partial')"),
 )
 
 message_item = Table(

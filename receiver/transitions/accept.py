@@ -175,7 +175,8 @@ class _Intake:
             case Change.CONFIRMS, Episode():
                 latest.last_seen = now
             case Change.CLOSES, Episode():
-                latest.ends_at = now if alert.ends_at is None else alert.ends_at
+                # An end that is still to come would make the next life start in the future.
+                latest.ends_at = now if alert.ends_at is None else min(alert.ends_at, now)
                 latest.closed_at, latest.closing = now, Closing.RESOLVED
                 latest.resolved_by = event.notification.external_url
         if tracked.episode is not None and change not in (Change.STALE, Change.ALREADY_CLOSED):
@@ -221,5 +222,5 @@ class _Intake:
             batch.repeat(delivery)
         else:
             batch.depart(channel_id, tracked.id, delivery.episode_id, Status.RESOLVED, ruling.outcome, ruling.reason)
-        if change is Change.CLOSES:
+        if delivery.status is Status.FIRING and change in (Change.CLOSES, Change.ALREADY_CLOSED):
             batch.close(delivery)

@@ -11,6 +11,7 @@ from receiver.core import throttling
 from receiver.core.content import Content, Told
 from receiver.core.grouping import Group, Reason
 from receiver.core.policy import ChannelPolicy, Policy
+from receiver.core.retrying import LONGEST_RETRY, LONGEST_WISH
 from receiver.store import channels, deliveries, messages, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
@@ -31,11 +32,15 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A message that its provider may have: exactly these bytes go again, to those who have not answered."""
+    """A message whose bytes are fixed: they go to those who have not answered.
+
+    ``in_doubt``: its provider may have it from an earlier attempt, or from a process that is no more.
+    """
 
     message: Message
     payload: bytes
     recipients: tuple[str, ...]
+    in_doubt: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     """What the channel sends next. ``uid`` is the id of the message that may be made."""
     channel = next(channel for channel in policy.channels if channel.name == channel_name)
     state = channels.load(tx)[channel_name]
-    open_messages = _without_claimed(tx, messages.open_messages(tx, state.id), channel, now)
+    _heed_the_clock(tx, state, channel, now)
+    open_messages = _sendable(tx, state, channel, now)
     if state.retry_at is not None and state.retry_at > now:
         return Rest(state.retry_at, heeds_news=False)
     group = deliveries.first_due(tx, state.id, now)
@@ -69,17 +75,38 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     state.bucket, state.throttled_since = throttling.taken(state.bucket, channel.throttle, now), None
     channels.save(tx, [state])
     if again is not None:
-        return Repeat(again, messages.payload(tx, again), tuple(messages.awaited(tx, again)))
+        return Repeat(again, messages.payload(tx, again), tuple(messages.awaited(tx, again)), in_doubt=True)
     assert group is not None, "one of the two is there"
-    return _compose(tx, state, group, _reason(state, group, was_throttled=was_throttled), uid, policy, now)
+    reason = _reason(state, group, was_throttled=was_throttled)
+    return _compose(tx, state, group, reason, uid, channel.kind, policy, now)
 
 
-def _without_claimed(tx: Tx, open_messages: Sequence[Message], channel: ChannelPolicy, now: int) -> list[Message]:
-    """Dissolve what was claimed and never fixed, by a process that is no more."""
-    for message in open_messages:
+def _heed_the_clock(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> None:
+    """Waits on disk are no longer than their own length, also where the clock has stepped back."""
+    deliveries.clamp_due(tx, state.id, now + max(channel.group_wait, channel.group_interval, LONGEST_RETRY))
+    if state.bucket.at > now or (state.retry_at is not None and state.retry_at > now + LONGEST_WISH):
+        state.bucket = replace(state.bucket, at=min(state.bucket.at, now))
+        state.retry_at = None if state.retry_at is None else min(state.retry_at, now + LONGEST_WISH)
+        channels.save(tx, [state])
+
+
+def _sendable(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> list[Message]:
+    """The open messages whose bytes can go again.
+
+    What was claimed by a process that is no more, and never fixed, dissolves; so does what was fixed for another
+    kind of channel under the same name.
+    """
+    sendable = []
+    for message in messages.open_messages(tx, state.id):
         if message.state is State.CLAIMED:
+            state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
+            channels.save(tx, [state])
             release(tx, message, channel, now)
-    return [message for message in open_messages if message.state is State.UNKNOWN]
+        elif message.state is State.UNKNOWN and message.channel_kind != channel.kind:
+            release(tx, message, channel, now)
+        else:
+            sendable.append(message)
+    return sendable
 
 
 def _to_repeat(open_messages: Sequence[Message], group: Group | None, now: int) -> Message | None:
@@ -113,12 +140,22 @@ def _reason(state: ChannelState, group: Group, *, was_throttled: bool) -> Reason
     return group.due_reason
 
 
-def _compose(tx: Tx, state: ChannelState, group: Group, reason: Reason, uid: str, policy: Policy, now: int) -> Claimed:
+def _compose(
+    tx: Tx,
+    state: ChannelState,
+    group: Group,
+    reason: Reason,
+    uid: str,
+    channel_kind: str,
+    policy: Policy,
+    now: int,
+) -> Claimed:
     message = Message(
         id=tx.new_id(schema.message),
         uid=uid,
         channel_id=state.id,
         group_id=group.id,
+        channel_kind=channel_kind,
         kind="group",
         reason=reason,
         state=State.CLAIMED,
@@ -155,4 +192,4 @@ def _compose(tx: Tx, state: ChannelState, group: Group, reason: Reason, uid: str
 def fix(tx: Tx, claimed: Claimed, subject: str, payload: bytes, recipients: Sequence[str]) -> Repeat:
     """Fix the message's bytes before its first attempt; from here on its provider may have them."""
     messages.fix(tx, claimed.message, subject, payload, recipients)
-    return Repeat(replace(claimed.message, state=State.UNKNOWN), payload, tuple(recipients))
+    return Repeat(replace(claimed.message, state=State.UNKNOWN), payload, tuple(recipients), in_doubt=False)

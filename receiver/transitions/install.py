@@ -2,6 +2,7 @@
 
 from receiver.core import throttling
 from receiver.core.policy import Policy
+from receiver.core.retrying import FailureClass
 from receiver.store import channels, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
@@ -14,6 +15,9 @@ def install(tx: Tx, policy: Policy, now: int) -> None:
     for name, channel in configured.items():
         if name in known:
             known[name].retired_at = None
+            if known[name].failure_class != FailureClass.TRANSIENT:
+                # Somebody may have put right what was wrong.
+                known[name].retry_at = None
         else:
             bucket = throttling.full(channel.throttle, now)
             known[name] = ChannelState(tx.new_id(schema.channel), name, bucket)

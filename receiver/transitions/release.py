@@ -9,8 +9,11 @@ from receiver.store.ledger import Postings
 from receiver.store.messages import Message, State
 
 
-def release(tx: Tx, message: Message, channel: ChannelPolicy, now: int, *, failed: bool = False) -> None:
-    """Dissolve the message. An entry that something newer has overtaken ends as superseded."""
+def release(tx: Tx, message: Message, channel: ChannelPolicy, now: int, *, failed: bool = False, rest: int = 0) -> None:
+    """Dissolve the message. An entry that something newer has overtaken ends as superseded.
+
+    ``rest``: how long its group alone waits, in milliseconds, where the message itself was refused.
+    """
     overtaken = messages.release(tx, message)
     messages.settle(tx, message, State.DISSOLVED, now)
     postings = Postings()
@@ -20,4 +23,6 @@ def release(tx: Tx, message: Message, channel: ChannelPolicy, now: int, *, faile
     group.failures += failed
     deliveries.recount(tx, [group])
     grouping.schedule(group, channel, now)
+    if group.due_at is not None:
+        group.due_at = max(group.due_at, now + rest)
     deliveries.save_groups(tx, [group])

@@ -15,6 +15,9 @@ from receiver.store.messages import Answer, Message, State
 from receiver.transitions.claim import Repeat
 from receiver.transitions.release import release
 
+# Some recipients said "later" while others took the mail.
+DEFERRED = Failure(FailureClass.TRANSIENT, "recipients_deferred")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -35,7 +38,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """``told`` alerts are delivered (their arrivals as (instant, how many)), or the channel rests for ``rest`` ms.
+    """``told`` alerts are delivered (their arrivals as (instant, how many)), or it is tried again in ``rest`` ms.
 
     Neither: some recipients have it, others have to be asked again.
     """
@@ -55,26 +58,29 @@ def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     if failure is None:
         state.failures, state.failure_class, state.retry_at = 0, None, None
         channels.save(tx, [state])
-        if messages.awaited(tx, message):
-            return _ask_again(tx, attempt, now)
-        return _deliver(tx, message, channel, now)
-    if messages.taken_by_some(tx, message):
-        # The others' refusal is final, or they are asked again; for those who have it nothing changes.
-        if failure.failure_class is FailureClass.REJECTED:
-            refused = dict.fromkeys(attempt.sent.recipients, (Answer.REFUSED, failure.code))
-            messages.answer(tx, message, refused, now)
-            return _deliver(tx, message, channel, now)
-        return _ask_again(tx, attempt, now)
-    return _rest(tx, attempt, failure, channel, state, now)
+        return _taken(tx, attempt, channel, now)
+    if message.state is State.PARTIAL:
+        return _refused_by_some(tx, attempt, failure, now)
+    return _failed(tx, attempt, failure, channel, state, now)
 
 
-def _deliver(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> Settled:
-    arrivals = messages.arrivals(tx, message)
-    told = messages.tell(tx, message, now)
-    messages.settle(tx, message, State.SENT, now)
-    postings = Postings()
-    postings.outcome(message.channel_id, Outcome.DELIVERED, told)
-    postings.post(tx, now)
+def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, now: int) -> Settled:
+    """The provider has it, at least for some: the group was told, and cools down."""
+    message = attempt.sent.message
+    if message.state is not State.PARTIAL:
+        messages.tell(tx, message, now)
+        _cool(tx, message, channel, now)
+    for older in messages.outdate(tx, message, now):
+        _deliver(tx, older, now)
+    if not messages.awaited(tx, message):
+        return _deliver(tx, message, now)
+    # Recipients who said "later" are asked again, with the same bytes, and delay no other message.
+    messages.keep_partial(tx, message)
+    messages.retry(tx, message, now + retrying.after(DEFERRED, message.attempts + 1, attempt.jitter))
+    return Settled()
+
+
+def _cool(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> None:
     [group] = deliveries.groups_by_id(tx, [message.group_id])
     group.last_sent_at, group.failures = now, 0
     if group.truncated == message.truncated:
@@ -83,27 +89,49 @@ def _deliver(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> Sett
     group.due_at = None
     grouping.schedule(group, channel, now)
     deliveries.save_groups(tx, [group])
+
+
+def _deliver(tx: Tx, message: Message, now: int) -> Settled:
+    """Every recipient has answered: the entries are delivered."""
+    arrivals = messages.arrivals(tx, message)
+    told = messages.deliver(tx, message)
+    messages.settle(tx, message, State.SENT, now)
+    postings = Postings()
+    postings.outcome(message.channel_id, Outcome.DELIVERED, told)
+    postings.post(tx, now)
     return Settled(told, arrivals)
 
 
-def _ask_again(tx: Tx, attempt: Attempt, now: int) -> Settled:
-    """Some recipients have it, others said "later": the same bytes go to those, and delay no other message."""
+def _refused_by_some(tx: Tx, attempt: Attempt, failure: Failure, now: int) -> Settled:
+    """Others have it already; those asked this time have said no for good, or are asked again."""
     message = attempt.sent.message
-    later = Failure(FailureClass.TRANSIENT, "recipients_deferred")
-    messages.retry(tx, message, now + retrying.after(later, message.attempts + 1, attempt.jitter))
-    return Settled()
+    if failure.failure_class is FailureClass.REJECTED:
+        refused = dict.fromkeys(attempt.sent.recipients, (Answer.REFUSED, failure.code))
+        messages.answer(tx, message, refused, now)
+        return _deliver(tx, message, now)
+    rest = retrying.after(failure, message.attempts + 1, attempt.jitter)
+    messages.retry(tx, message, now + rest)
+    return Settled(rest=rest)
 
 
-def _rest(tx: Tx, attempt: Attempt, failure: Failure, channel: ChannelPolicy, state: ChannelState, now: int) -> Settled:
-    message = attempt.sent.message
-    state.failures += 1
-    state.failure_class = failure.failure_class
-    rest = retrying.after(failure, state.failures, attempt.jitter)
-    state.retry_at = now + rest
-    if failure.may_be_taken:
-        messages.retry(tx, message, state.retry_at)
+def _failed(
+    tx: Tx, attempt: Attempt, failure: Failure, channel: ChannelPolicy, state: ChannelState, now: int
+) -> Settled:
+    """Nobody is known to have it: dissolve it, or keep its bytes while somebody may."""
+    message, kind = attempt.sent.message, failure.failure_class
+    rest = retrying.after(failure, state.failures + 1, attempt.jitter)
+    if kind is not FailureClass.REJECTED:
+        state.failures += 1
+        state.retry_at = now + rest
+        # What needs a person is over only when something goes through.
+        if state.failure_class != FailureClass.MISCONFIGURED:
+            state.failure_class = kind
+    if failure.may_be_taken or (attempt.sent.in_doubt and kind is not FailureClass.REJECTED):
+        messages.retry(tx, message, now + rest)
     else:
         state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
-        release(tx, message, channel, now, failed=True)
+        # A message that is refused itself rests alone; the channel's others go on.
+        alone = rest if kind is FailureClass.REJECTED else 0
+        release(tx, message, channel, now, failed=True, rest=alone)
     channels.save(tx, [state])
     return Settled(rest=rest)

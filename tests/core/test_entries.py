@@ -53,6 +53,9 @@ def test_a_firing_is_news_once(delivery: Delivery | None, ruling: Ruling) -> Non
         (RESOLVE_SENDING, Change.ALREADY_CLOSED, 0, entries.REPEATED),
         (RESOLVE_TOLD, Change.ALREADY_CLOSED, 0, entries.REPEATED),
         (BRIEF_LIFE, Change.ALREADY_CLOSED, 0, entries.NOBODY_TOLD),
+        (TOLD, Change.ALREADY_CLOSED, 0, entries.RESOLVES),
+        (WAITING, Change.ALREADY_CLOSED, GROUP_WAIT, entries.BRIEF),
+        (WAITING, Change.ALREADY_CLOSED, GROUP_WAIT + 1, entries.FIRED_AND_RESOLVED),
     ],
 )
 def test_a_resolve_is_told_to_those_who_were_told_or_are_owed_the_firing(

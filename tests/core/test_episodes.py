@@ -1,5 +1,7 @@
 """What an event does to the life of its alert."""
 
+from dataclasses import replace
+
 import pytest
 
 from receiver.core.alerts import Alert, Status, identity
@@ -20,6 +22,11 @@ def open_episode() -> Episode:
     return Episode(1, 1, STARTED, STARTED, SEEN)
 
 
+def ahead_of_us() -> Episode:
+    """An episode whose sender's clock is ten minutes ahead."""
+    return Episode(1, 1, NOW + 600_000, NOW, NOW)
+
+
 def closed_episode() -> Episode:
     return Episode(1, 1, STARTED, STARTED, SEEN, ENDED, ENDED, Closing.RESOLVED)
 
@@ -33,6 +40,10 @@ def closed_episode() -> Episode:
         (open_episode(), firing(STARTED - 30_000), Change.CONFIRMS),
         (open_episode(), firing(SEEN + LOST_RESOLVE_AFTER), Change.CONFIRMS),
         (open_episode(), firing(SEEN + LOST_RESOLVE_AFTER + 1), Change.REPLACES),
+        (ahead_of_us(), firing(NOW + 600_000), Change.CONFIRMS),
+        (ahead_of_us(), firing(NOW + 600_000 + LOST_RESOLVE_AFTER + 1), Change.REPLACES),
+        (open_episode(), replace(firing(NOW), start_known=False), Change.CONFIRMS),
+        (closed_episode(), replace(firing(NOW), start_known=False), Change.OPENS),
         (open_episode(), resolved(STARTED + 1), Change.CLOSES),
         (open_episode(), resolved(STARTED), Change.STALE),
         (open_episode(), resolved(STARTED - 1), Change.STALE),

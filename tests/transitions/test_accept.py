@@ -213,3 +213,50 @@ def test_a_channel_taken_out_of_the_configuration_keeps_what_it_owes_until_it_is
     assert timeline.ledger() == {"accepted": 1, "delivered": 1}
     with timeline.store.read() as tx:
         assert [row["state"] for row in tx.rows(select(schema.message))] == [State.SENT]
+
+
+def test_each_channel_that_is_addressed_alone_hears_of_the_resolve(timeline: Timeline) -> None:
+    timeline.policy = policy(channel("ops"), channel("oncall"))
+    timeline.restart()
+    for name in ("ops", "oncall"):
+        timeline.receive(firing(), to=name)
+    timeline.now += 10 * MINUTE
+    assert not isinstance(timeline.send("ops"), Rest)
+    assert not isinstance(timeline.send("oncall"), Rest)
+    for name in ("ops", "oncall"):
+        timeline.receive(resolved(), to=name)
+    timeline.receive(resolved(), to="oncall")
+    assert timeline.ledger("ops") == {"accepted": 2, "delivered": 1, "pending": 1}
+    assert timeline.ledger("oncall") == {"accepted": 3, "delivered": 1, "duplicate": 1, "pending": 1}
+
+
+def test_a_sender_whose_clock_is_ahead_repeats_itself_in_vain(timeline: Timeline) -> None:
+    for _ in range(5):
+        timeline.receive(firing(starts_at=START + 60 * MINUTE))
+        timeline.now += MINUTE
+    assert timeline.ledger() == {"accepted": 5, "duplicate": 4, "pending": 1}
+
+
+def test_an_end_still_to_come_does_not_make_the_next_life_unresolvable(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    told(timeline)
+    timeline.receive(resolved(ends_at=timeline.now + 1440 * MINUTE))
+    told(timeline)
+    timeline.receive(firing(starts_at=START))
+    told(timeline)
+    timeline.receive(resolved(ends_at=timeline.now))
+    assert timeline.ledger() == {"accepted": 4, "delivered": 3, "pending": 1}
+
+
+def test_nothing_is_left_on_its_way_when_what_displaced_it_is_told(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    claimed = timeline.claim()
+    assert isinstance(claimed, Claimed)
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.receive(firing(starts_at=timeline.now + SECOND))
+    timeline.settle(timeline.fix(claimed))
+    with timeline.store.read() as tx:
+        rows = tx.rows(select(schema.delivery).order_by(schema.delivery.c.episode_id))
+    assert [(row["phase"], row["claimed"]) for row in rows] == [("idle", None), ("waiting", None)]
+    assert timeline.ledger() == {"accepted": 3, "delivered": 1, "superseded": 1, "pending": 1}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
@@ -22,6 +22,7 @@ FAILURES = st.sampled_from(
         Failure(FailureClass.TRANSIENT, "refused"),
         Failure(FailureClass.TRANSIENT, "timeout", may_be_taken=True),
         Failure(FailureClass.MISCONFIGURED, "auth_failed"),
+        Failure(FailureClass.REJECTED, "invalid_blocks"),
     ]
 )
 STEPS = st.lists(
@@ -46,7 +47,12 @@ def attempt(timeline: Timeline, name: str, failure: Failure | None) -> bool:
     found = timeline.claim(name)
     if isinstance(found, Rest):
         return False
-    timeline.settle(found if isinstance(found, Repeat) else timeline.fix(found), failure)
+    repeat = found if isinstance(found, Repeat) else timeline.fix(found)
+    timeline.settle(repeat, failure)
+    if failure is not None and failure.may_be_taken:
+        timeline.in_doubt.add(repeat.message.id)
+    elif failure is None or failure.failure_class is FailureClass.REJECTED:
+        timeline.in_doubt.discard(repeat.message.id)
     return True
 
 
@@ -89,6 +95,16 @@ def groups_agree_with_their_rows(timeline: Timeline) -> None:
     assert counted == rows
 
 
+def what_is_in_doubt_keeps_its_bytes(timeline: Timeline) -> None:
+    """No message that a provider may have is dissolved and told in other words."""
+    message = schema.message.c
+    with timeline.store.read() as tx:
+        states = {row["id"]: row["state"] for row in tx.rows(select(message.id, message.state))}
+        stuck = tx.rows(select(schema.delivery).where(text("phase = 'sending' AND claimed IS NULL")))
+    assert {states[id_] for id_ in timeline.in_doubt} <= {"unknown"}
+    assert stuck == []
+
+
 def live(steps: list[tuple[object, ...]]) -> None:
     """Carry out the steps, look at the books after each, then let faults clear and time pass."""
     with tempfile.TemporaryDirectory() as folder:
@@ -99,6 +115,7 @@ def live(steps: list[tuple[object, ...]]) -> None:
             for channel_name in ("ops", "quiet"):
                 assert timeline.ledger(channel_name).get("accepted", 0) == events
             groups_agree_with_their_rows(timeline)
+            what_is_in_doubt_keeps_its_bytes(timeline)
         for _ in range(40):
             timeline.now += 5 * MINUTE
             for channel_name in ("ops", "quiet"):

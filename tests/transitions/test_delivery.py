@@ -208,23 +208,139 @@ def test_a_failed_attempt_gives_its_token_back_unless_it_may_have_been_taken(tim
     assert timeline.books().channels["ops"].bucket.level < full
 
 
-def test_recipients_who_said_later_are_asked_again_alone_and_delay_no_other_group(timeline: Timeline) -> None:
-    timeline.receive(firing())
+BOTH = ("a@example.com", "b@example.com")
+TAKEN = (Answer.ACCEPTED, 250)
+LATER = (Answer.AWAITED, 451)
+
+
+def partly_taken(timeline: Timeline) -> Repeat:
+    """A mail that one of two recipients has, while the other's mailbox said "later"."""
+    timeline.receive(firing(pod="a"))
     timeline.now += 10 * SECOND
-    repeat = timeline.fix(claimed(timeline), b"mail", ("a@example.com", "b@example.com"))
-    settled = timeline.settle(
-        repeat, answers={"a@example.com": (Answer.ACCEPTED, 250), "b@example.com": (Answer.AWAITED, 451)}
-    )
-    assert settled.told == 0
-    timeline.receive(*(firing("Other", pod=str(n)) for n in range(5)))
-    other = claimed(timeline)
-    timeline.settle(timeline.fix(other, b"mail", ("a@example.com",)), answers={"a@example.com": (Answer.ACCEPTED, 250)})
+    repeat = timeline.fix(claimed(timeline), b"mail", BOTH)
+    assert timeline.settle(repeat, answers=dict(zip(BOTH, (TAKEN, LATER), strict=True))).told == 0
+    return repeat
+
+
+def test_recipients_who_said_later_are_asked_again_alone(timeline: Timeline) -> None:
+    partly_taken(timeline)
+    assert timeline.ledger() == {"accepted": 1, "pending": 1}
     timeline.now += SECOND
     again = timeline.claim()
     assert isinstance(again, Repeat)
     assert (again.payload, again.recipients) == (b"mail", ("b@example.com",))
+    timeline.settle(again, Failure(FailureClass.TRANSIENT, "recipients_refused", 451))
+    assert timeline.ledger() == {"accepted": 1, "pending": 1}
+    timeline.now += MINUTE
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
     timeline.settle(again, NO_SUCH_USER)
-    assert timeline.ledger() == {"accepted": 6, "delivered": 6}
+    assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+
+
+def test_a_recipient_who_always_says_later_holds_back_no_news_of_the_group(timeline: Timeline) -> None:
+    partly_taken(timeline)
+    timeline.receive(resolved(pod="a"), firing(pod="b"))
+    timeline.now += 2 * MINUTE
+    found = timeline.claim()
+    while isinstance(found, Repeat):
+        timeline.settle(found, Failure(FailureClass.TRANSIENT, "recipients_refused", 451))
+        found = timeline.claim()
+    assert isinstance(found, Claimed)
+    assert (found.content.firing, found.content.resolved) == (1, 1)
+    newer = timeline.fix(found, b"newer", BOTH)
+    timeline.settle(newer, answers=dict(zip(BOTH, (TAKEN, LATER), strict=True)))
+    assert timeline.ledger() == {"accepted": 3, "pending": 3}
+
+
+def test_a_recipient_who_took_newer_news_is_not_sent_the_older(timeline: Timeline) -> None:
+    partly_taken(timeline)
+    timeline.receive(resolved(pod="a"))
+    timeline.now += 2 * MINUTE
+    found = timeline.claim()
+    while isinstance(found, Repeat):
+        timeline.settle(found, Failure(FailureClass.TRANSIENT, "recipients_refused", 451))
+        found = timeline.claim()
+    assert isinstance(found, Claimed)
+    timeline.settle(timeline.fix(found, b"newer", BOTH), answers=dict.fromkeys(BOTH, TAKEN))
+    assert timeline.ledger() == {"accepted": 2, "delivered": 2}
+    timeline.now += 60 * MINUTE
+    assert timeline.claim() == Rest(None)
+
+
+def test_bytes_in_doubt_stay_what_they_are_when_the_next_attempt_surely_fails(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline), NO_ANSWER)
+    timeline.receive(resolved(pod="a"))
+    for _ in range(2):
+        timeline.now += 10 * MINUTE
+        again = timeline.claim()
+        assert isinstance(again, Repeat)
+        assert again.payload == b"exactly these"
+        timeline.settle(again, REFUSED)
+    timeline.now += 10 * MINUTE
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
+    timeline.settle(again)
+    assert timeline.ledger() == {"accepted": 2, "delivered": 1, "pending": 1}
+
+
+def test_after_a_kill_bytes_in_doubt_outlive_a_provider_that_is_not_there_yet(timeline: Timeline) -> None:
+    sent(timeline)
+    timeline.restart()
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
+    timeline.settle(again, REFUSED)
+    timeline.now += MINUTE
+    again = timeline.claim()
+    assert isinstance(again, Repeat)
+    assert again.payload == b"exactly these"
+
+
+def test_bytes_fixed_for_another_kind_of_channel_are_made_anew(timeline: Timeline) -> None:
+    sent(timeline)
+    timeline.policy = policy(channel(kind="slack"))
+    timeline.restart()
+    assert claimed(timeline).content.firing == 1
+
+
+def test_a_refused_message_rests_alone_while_the_channel_goes_on(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline), Failure(FailureClass.REJECTED, "invalid_blocks", 400))
+    assert timeline.books().channels["ops"].failure_class is None
+    timeline.receive(*(firing("Other", pod=str(n)) for n in range(5)), firing(pod="b"))
+    other = claimed(timeline)
+    assert other.content.group == {"alertname": "Other"}
+    timeline.settle(timeline.fix(other))
+    assert timeline.claim() == Rest(timeline.now + 5 * MINUTE)
+    timeline.now += 5 * MINUTE
+    assert claimed(timeline).content.firing == 2
+
+
+def test_a_restart_tries_at_once_what_somebody_may_have_put_right(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline), WRONG_PASSWORD)
+    assert isinstance(timeline.claim(), Rest)
+    timeline.restart()
+    assert claimed(timeline).content.firing == 1
+
+
+def test_what_needs_a_person_is_over_only_when_something_goes_through(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline), WRONG_PASSWORD)
+    timeline.now += 5 * MINUTE
+    timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
+    assert timeline.books().channels["ops"].failure_class == FailureClass.MISCONFIGURED
+
+
+def test_a_clock_that_steps_back_a_day_lengthens_no_wait_beyond_its_own(timeline: Timeline) -> None:
+    timeline.policy = policy(channel(throttle=Throttle(6, MINUTE, 1)))
+    timeline.restart()
+    timeline.settle(sent(timeline))
+    timeline.receive(firing(pod="b"))
+    timeline.now -= 1440 * MINUTE
+    rest = timeline.claim()
+    assert isinstance(rest, Rest)
+    assert rest.until is not None
+    assert rest.until - timeline.now <= 5 * MINUTE
+    timeline.now = rest.until + 10 * SECOND
+    assert claimed(timeline).content.firing == 1
 
 
 def test_what_max_alerts_cut_off_is_said_once(timeline: Timeline) -> None:
