@@ -155,10 +155,7 @@ class Dispatcher:
         if attempt.failure is not None:
             failure = attempt.failure
             metrics.failures.labels(self.name, failure.reason).inc()
-            facts |= {"class": failure.failure_class, "reason": failure.reason, "code": failure.code}
-            facts |= {"may_be_taken": failure.may_be_taken, "retry_in_ms": settled.rest}
-            stays = "some recipients refused it for good" if settled.told else "everything in it stays pending"
-            log.warning(f"delivery failed, {stays}", extra=facts)
+            self._report_failure(failure, settled, facts)
         if settled.told:
             metrics.messages_sent.labels(self.name, attempt.sent.message.kind).inc()
             now = self._clock()
@@ -166,6 +163,20 @@ class Dispatcher:
                 for _ in range(n):
                     metrics.alert_latency.labels(self.name).observe(max(0, now - since) / 1000)
             log.info("message sent", extra=facts | {"alerts": settled.told, "took_ms": attempt.took})
+
+    @staticmethod
+    def _report_failure(failure: Failure, settled: Settled, facts: dict[str, object]) -> None:
+        facts = facts | {"class": failure.failure_class, "reason": failure.reason}
+        if failure.code is not None:
+            facts["code"] = failure.code
+        if settled.told:
+            log.warning("some recipients refused a mail for good, the others have it", extra=facts)
+            return
+        facts |= {"may_be_taken": failure.may_be_taken, "retry_in_s": round((settled.rest or 0) / 1000)}
+        if failure.failure_class is FailureClass.MISCONFIGURED:
+            log.error("delivery fails until somebody puts it right, everything stays pending", extra=facts)
+        else:
+            log.warning("delivery failed, everything in it stays pending", extra=facts)
 
     def _facts(self, repeat: Repeat) -> dict[str, object]:
         message = repeat.message
