@@ -26,7 +26,7 @@ _RAW_CHARACTERS = 1_000
 
 MOST_ALERTS = 100_000
 # Two or three bytes can cost a hundred once they are objects; even 100,000 alerts seldom have more commas than this.
-MOST_COMMAS = 4_000_000
+MOST_COMMAS = 2_000_000
 LONGEST_URL = 4_096
 LONGEST_FINGERPRINT = 128
 # Of an alert's labels, names and values together.
@@ -34,7 +34,9 @@ LONGEST_LABELS = 65_536
 LONGEST_CUT_LABEL = 1_000
 
 # A pair of surrogates, one that is alone, or any other escape, which may be of a backslash.
-_ESCAPE = re.compile(rb"(?i)\\(?:ud[89ab]..\\ud[c-f]..|(?P<lone>ud[89a-f]..)|.)")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
 
 _Time = Annotated[datetime, Meta(tz=True)] | None
 
@@ -48,7 +50,7 @@ class TooManyAlerts(Exception):
 
     def __init__(self) -> None:
         """Name the limit."""
-        super().__init__(f"more than {MOST_ALERTS} alerts, or values as of so many: set max_alerts")
+        super().__init__(f"more than {MOST_ALERTS} alerts, or values enough for as many: set max_alerts")
 
 
 # Decoded bodies hold no reference cycles: gc=False spares the collector from walking them.
@@ -166,8 +168,8 @@ def _link(url: str) -> str:
 
 def _cut(labels: dict[str, str]) -> dict[str, str]:
     """As many labels as there is room for, the short ones first; the hash of them all keeps two alerts two alerts."""
-    whole = "\0".join(text for name in sorted(labels) for text in (name, labels[name]))
-    cut = {"raw_sha256": sha256(whole.encode()).hexdigest()[:16]}
+    whole = msgspec.json.encode(labels, order="sorted")
+    cut = {"raw_sha256": sha256(whole).hexdigest()[:16]}
     room = LONGEST_LABELS
     for name in sorted(labels, key=lambda name: len(name) + len(labels[name])):
         value = labels[name]

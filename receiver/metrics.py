@@ -35,6 +35,9 @@ REJECTIONS = (
     "store_full",
     "internal_error",
     "wrong_path",
+    "too_many_alerts",
+    "disconnected",
+    "bad_http",
 )
 STORE_ERRORS = ("database", "work")
 # From a local commit to a mail server that takes its ten minutes.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.core.alerts import Alert, Notification, Status, identity
-from receiver.decode import NotANotification, decode
+from receiver.decode import NotANotification, TooManyAlerts, decode
 
 CAPTURED = sorted((Path(__file__).parent / "captured").glob("*.json"))
 NOW = 1_795_239_000_000
@@ -100,7 +100,7 @@ def test_newer_alertmanagers_fields_are_accepted() -> None:
 def test_only_alerts_is_required() -> None:
     assert read({"alerts": []}) == Notification(())
     bare = only({"labels": {"alertname": "Up"}})
-    assert bare == Alert(Status.FIRING, {"alertname": "Up"}, {}, NOW, None)
+    assert bare == Alert(Status.FIRING, {"alertname": "Up"}, {}, NOW, None, start_known=False)
 
 
 def test_each_alerts_own_status_counts() -> None:
@@ -129,6 +129,71 @@ def test_times_become_milliseconds_and_absent_ones_are_the_arrival(
 ) -> None:
     decoded = only(alert(**fields))
     assert (decoded.starts_at, decoded.ends_at, decoded.defect) == (starts_at, ends_at, None)
+
+
+@pytest.mark.parametrize("start", [None, "0001-01-01T00:00:00Z", "yesterday", 7])
+def test_a_start_that_is_missing_or_unreadable_is_said_to_be_unknown(start: object) -> None:
+    assert not only(alert(startsAt=start)).start_known
+    assert only(alert()).start_known
+
+
+@pytest.mark.parametrize("odd", ["{}", "7", '{"labels": {"a": 1}}'])
+def test_an_odd_alert_that_is_repeated_byte_for_byte_is_one_alert(odd: str) -> None:
+    [sound, folded] = decode(
+        f'{{"alerts": [{{"labels": {{"a": "b"}}}},{odd},{odd},{odd}]}}'.encode(), received_at=NOW
+    ).alerts
+    assert sound.defect is None
+    assert folded.defect is not None
+    assert folded.defect.startswith("$.alerts[1]")
+
+
+@pytest.mark.parametrize("item", [b"{}", b"0", b'{"labels":{"a":"b"}}', rb'"\ud800"'])
+def test_a_body_with_more_alerts_than_the_process_can_afford_is_refused(item: bytes) -> None:
+    body = b'{"alerts":[' + b",".join([item] * 100_000) + b"]}"
+    assert decode(body, received_at=NOW).alerts
+    with pytest.raises(TooManyAlerts, match="max_alerts"):
+        decode(body.replace(b"[", b"[7,", 1), received_at=NOW)
+
+
+@pytest.mark.parametrize("body", ['{"alerts":[],"x":[%s]}', '{"alerts":[{"labels":{"a":%s}}]}', '{"alerts":[%s'])
+def test_a_body_with_more_values_than_the_process_can_afford_is_refused(body: str) -> None:
+    with pytest.raises(TooManyAlerts):
+        decode((body % ("0," * 2_000_001)).encode(), received_at=NOW)
+
+
+def test_a_url_that_is_too_long_is_dropped_and_the_longest_is_kept_whole() -> None:
+    longest, longer = "u" * 4_096, "u" * 4_097
+    assert [read({"alerts": [], "externalURL": url}).external_url for url in (longest, longer)] == [longest, ""]
+    assert [only(alert(generatorURL=url)).generator_url for url in (longest, longer)] == [longest, ""]
+    decoded = only(alert(dashboardURL=longest, panelURL=longer, silenceURL=longer, labels={"a": 1}))
+    assert decoded.links == {"dashboard": longest}
+
+
+def test_a_fingerprint_that_is_too_long_for_one_is_dropped() -> None:
+    assert only(alert(fingerprint="f" * 128)).fingerprint == "f" * 128
+    assert only(alert(fingerprint="f" * 129)).fingerprint == ""
+
+
+def test_labels_are_kept_whole_up_to_a_limit_and_cut_beyond_it() -> None:
+    labels = {"alertname": "Up", "big": "x" * 65_522}
+    assert only(alert(labels=labels)).labels == labels
+    decoded = only(alert(labels={**labels, "big": "x" * 65_523}))
+    assert decoded.labels["alertname"] == "Up"
+    assert decoded.labels["big"] == "x" * 1_000 + "…"
+    assert decoded.defect == "$.alerts[...].labels: longer than 65536 characters together"
+
+
+def test_alerts_whose_labels_were_cut_stay_two_alerts() -> None:
+    one, two = (only(alert(labels={"alertname": "Up", "big": "x" * 100_000 + end})) for end in "ab")
+    assert one.labels["raw_sha256"] != two.labels["raw_sha256"]
+    assert identity("default", one.labels, []) != identity("default", two.labels, [])
+
+
+@pytest.mark.parametrize("labels", [{f"name{n:06}": "v" * 50 for n in range(20_000)}, {"n" * 100_000: "v", "a": "b"}])
+def test_labels_that_are_too_many_or_have_endless_names_are_cut_too(labels: dict[str, str]) -> None:
+    decoded = only(alert(labels=labels))
+    assert sum(len(name) + len(value) for name, value in decoded.labels.items()) < 66_000
+    assert len(decoded.labels) > 1
 
 
 @pytest.mark.parametrize(
@@ -234,6 +299,7 @@ def test_a_lone_surrogate_becomes_the_replacement_character(escaped: str, meant:
         (b'{"alerts": [], "x": -Infinity}', "$: not JSON"),
         (b'{"alerts": [{"labels": {"a": "\xff"}}]}', "$: not JSON"),
         (b'{"alerts": [{"labels": {"a": "\\ud800"}}, NaN]}', "$: not JSON"),
+        (b'{"alerts": [{"labels": {"a": "\\ud800 \\Ud800 \\ud8zz"}}]}', "$: not JSON"),
         (b'{"alerts": [{"labels": {"a": "b\nc"}}]}', "$: not JSON"),
         (b'\xef\xbb\xbf{"alerts": []}', "$: not JSON"),
         ('{"alerts": []}'.encode("utf-16"), "$: not JSON"),
@@ -247,7 +313,7 @@ def test_a_lone_surrogate_becomes_the_replacement_character(escaped: str, meant:
         (b'{"alerts": null}', "$.alerts: expected array, got null"),
         (b'{"text": "MARK"}', "$.alerts: missing; has Alertmanager's `payload:` option replaced the body?"),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_what_is_no_notification_is_refused_with_a_reason_that_echoes_nothing(body: bytes, reason: str) -> None:
     assert attempt(body) == reason
@@ -285,7 +351,8 @@ def test_any_json_is_read_completely_or_refused(body: Any, ascii_only: bool) -> 
         assert notification.isprintable()
         assert not (isinstance(body, dict) and isinstance(body.get("alerts"), list))
         return
-    assert len(notification.alerts) == len(body["alerts"])
+    distinct = {json.dumps(sent, ensure_ascii=ascii_only) for sent in body["alerts"]}
+    assert len(distinct) <= len(notification.alerts) <= len(body["alerts"])
     assert 0 <= notification.truncated < 2**31
     for decoded in notification.alerts:
         assert decoded.labels

@@ -3,9 +3,11 @@
 import logging
 import time
 from collections.abc import MutableMapping
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_protocol import RequestHandler
 
 from receiver.metrics import Metrics
 from receiver.web.management import Management
@@ -17,6 +19,8 @@ METHODS = ("GET", "HEAD", "POST")
 UNKNOWN_PATH = "other"
 # What carries a body may have carried alerts.
 NOTIFYING = ("POST", "PUT")
+WEBHOOK_CODES = (200, 400, 413, 415, 503)
+STORE_CODES = (200, 503)
 
 
 class Complaints(logging.LoggerAdapter[logging.Logger]):
@@ -33,14 +37,51 @@ class Complaints(logging.LoggerAdapter[logging.Logger]):
 def application(webhook: Webhook, management: Management, metrics: Metrics, max_body: int) -> web.Application:
     """The aiohttp application; bodies over ``max_body`` bytes are refused."""
     app = web.Application(client_max_size=max_body, middlewares=[_observed(metrics)])
-    app.router.add_post("/webhook", webhook.post)
-    app.router.add_post("/webhook/{channel}", webhook.post)
-    app.router.add_get("/-/healthy", management.healthy)
-    app.router.add_get("/-/ready", management.ready)
-    app.router.add_get("/metrics", management.metrics)
-    for route in app.router.routes():
-        metrics.request_duration.labels(_path(route.resource), route.method, 200)
+    routes = (
+        (app.router.add_post("/webhook", webhook.post), WEBHOOK_CODES),
+        (app.router.add_post("/webhook/{channel}", webhook.post), WEBHOOK_CODES),
+        (app.router.add_get("/-/healthy", management.healthy), (200,)),
+        (app.router.add_get("/-/ready", management.ready), STORE_CODES),
+        (app.router.add_get("/metrics", management.metrics), STORE_CODES),
+    )
+    for route, codes in routes:
+        # A GET's resource answers HEAD too.
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            for code in codes:
+                metrics.request_duration.labels(_path(route.resource), method, code)
     return app
+
+
+class _Conversation(RequestHandler):
+    """One connection. What is not HTTP is answered without the client's bytes, and counted."""
+
+    def __init__(self, server: web.Server, metrics: Metrics, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._metrics = metrics
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status == 400:
+            self._metrics.notifications_rejected.labels("bad_http").inc()
+            message = "not HTTP as it should be\n"
+        return super().handle_error(request, status, exc, message)
+
+
+class _Door(web.Server):
+    """aiohttp's server, with conversations of our own."""
+
+    def __init__(self, metrics: Metrics, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._metrics = metrics
+        self._options = options
+
+    def __call__(self) -> RequestHandler:
+        return _Conversation(self, self._metrics, **self._options)
 
 
 def _observed(metrics: Metrics) -> Middleware:

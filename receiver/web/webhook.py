@@ -3,15 +3,20 @@
 Alertmanager retries 5xx and connection errors only, so whatever is our fault is a 503 and never a 4xx or a 429.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
-from aiohttp import web
+from aiohttp import ClientError, web
+from aiohttp.http_exceptions import PayloadEncodingError
 
 from receiver.core.alerts import Notification
 from receiver.core.policy import Policy
 from receiver.core.routing import addressed
-from receiver.decode import NotANotification, decode
+from receiver.decode import NotANotification, TooManyAlerts, decode
 from receiver.metrics import Metrics
 from receiver.store.connect import StoreUnavailable, Tx
 from receiver.store.writer import StoreFull, Writer
@@ -21,6 +26,28 @@ log = logging.getLogger(__name__)
 
 # Alertmanager tries again within its group_interval; a restart or a checkpoint takes less than this.
 RETRY_AFTER_SECONDS = 5
+
+# A body up to this size is read in a few milliseconds; a larger one must not keep the others waiting.
+SMALL_BODY = 256 << 10
+# All bodies that have come in and are not answered yet, together.
+LEAST_ROOM = 256 << 20
+ROOM_IN_LARGEST_BODIES = 4
+
+
+class _Refused(Exception):
+    """The request is answered with this."""
+
+    def __init__(self, status: int, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class _Held:
+    """Bytes of one body that are held."""
+
+    size: int = 0
 
 
 class Webhook:
@@ -42,26 +69,60 @@ class Webhook:
         self._wake = wake
         self._clock = clock
         self._max_body = max_body
+        self._room = max(LEAST_ROOM, ROOM_IN_LARGEST_BODIES * max_body)
         # One object for all requests: consecutive ones merge into one transaction.
         self._accept = lambda tx, notifications: _accept_all(tx, notifications, policy, clock)
 
     async def post(self, request: web.Request) -> web.Response:
         """Take one notification on."""
-        if "Content-Encoding" in request.headers:
-            return self._refuse(415, "content_encoding", "send the body without Content-Encoding")
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            limit = f"the body is larger than {self._max_body} bytes: raise --web.max-body or set max_alerts"
-            return self._refuse(413, "too_large", limit)
         name = request.match_info.get("channel")
         try:
-            notification = decode(body, addressed_to=name, received_at=self._clock())
+            with self._holding() as held:
+                body = await self._body(request, held)
+                notification = await self._decoded(body, name)
+                if name is not None and addressed(self._policy, name) is None:
+                    log.warning(
+                        "a notification names no channel of ours, it is routed normally; check the webhook's url"
+                    )
+                return await self._take(notification)
+        except _Refused as refused:
+            return self._refuse(refused.status, refused.reason, str(refused))
+
+    @contextmanager
+    def _holding(self) -> Iterator[_Held]:
+        held = _Held()
+        try:
+            yield held
+        finally:
+            self._room += held.size
+
+    async def _body(self, request: web.Request, held: _Held) -> bytes:
+        """The body, its bytes counted as they come: a length may be missing."""
+        if "Content-Encoding" in request.headers:
+            raise _Refused(415, "content_encoding", "send the body without Content-Encoding")
+        body = bytearray()
+        try:
+            while chunk := await request.content.readany():
+                held.size += len(chunk)
+                self._room -= len(chunk)
+                if held.size > self._max_body:
+                    limit = f"the body is larger than {self._max_body} bytes: raise --web.max-body or set max_alerts"
+                    raise _Refused(413, "too_large", limit)
+                if self._room < 0:
+                    raise _Refused(503, "store_full", "too many bytes of other notifications wait for the store")
+                body += chunk
+        except (ConnectionError, ClientError, PayloadEncodingError, web.RequestPayloadError):
+            raise _Refused(400, "disconnected", "the body broke off before its end") from None
+        return bytes(body)
+
+    async def _decoded(self, body: bytes, name: str | None) -> Notification:
+        read = partial(decode, body, addressed_to=name, received_at=self._clock())
+        try:
+            return read() if len(body) <= SMALL_BODY else await asyncio.to_thread(read)
         except NotANotification as error:
-            return self._refuse(400, "not_a_notification", f"not a notification: {error}")
-        if name is not None and addressed(self._policy, name) is None:
-            log.warning("a notification names no channel of ours, it is routed normally; check the webhook's url")
-        return await self._take(notification)
+            raise _Refused(400, "not_a_notification", f"not a notification: {error}") from None
+        except TooManyAlerts as error:
+            raise _Refused(413, "too_many_alerts", str(error)) from None
 
     async def _take(self, notification: Notification) -> web.Response:
         try:
