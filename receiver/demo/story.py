@@ -196,7 +196,8 @@ def _books(stage: Stage, seen: Snapshot) -> None:
     screen.title(
         "The books",
         "On each channel, every alert that came in has exactly one outcome, or is still pending. Duplicate: said "
-        "before. Superseded: newer news said it all before it was told. Unannounced: nobody had been told that it fired.",
+        "before. Superseded: newer news said it all before it was told. Unannounced: nobody had been told that it "
+        "fired.",
     )
     screen.line()
     kinds = {"ops": "Slack", "oncall": "email"}

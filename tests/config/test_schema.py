@@ -7,6 +7,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from receiver.config import schema
+from receiver.config.not_yet import NOT_YET
 
 
 def keys(definition: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -40,3 +41,15 @@ def test_defaults_are_shown_as_they_would_be_written() -> None:
     defaults = schema.generate()["$defs"]["Defaults"]["properties"]
     assert defaults["group_wait"]["default"] == "10s"
     assert defaults["throttle"]["default"] == {"messages": 6, "per": "1m"}
+
+
+def test_the_schema_says_of_every_key_that_is_not_in_force_that_it_is_not() -> None:
+    generated = schema.generate()
+    sections = [generated, *generated["$defs"].values()]
+    marked = {
+        key
+        for section in sections
+        for key, described in section["properties"].items()
+        if described.get("description", "").startswith("Not in force yet.")
+    }
+    assert marked == {path.rpartition(".")[2] for path in NOT_YET}
