@@ -24,7 +24,7 @@ from receiver.store.connect import Store
 from receiver.store.writer import Writer, WriterWatch
 from receiver.transitions.install import install
 from receiver.web.management import Management
-from receiver.web.server import Complaints, application
+from receiver.web.server import Complaints, Runner, application
 from receiver.web.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -169,8 +169,9 @@ async def _listening(
 ) -> AsyncIterator[str]:
     app = application(webhook, management, metrics, settings.max_body)
     # Compressed bodies are refused, so they are not unpacked either.
-    runner = web.AppRunner(
+    runner = Runner(
         app,
+        metrics,
         access_log=None,
         auto_decompress=False,
         logger=Complaints(logging.getLogger("receiver.web")),

@@ -7,6 +7,9 @@ from typing import Protocol
 from receiver.core.content import Rendered
 from receiver.core.retrying import Failure, FailureClass
 
+# What the dispatcher says of a channel that broke in a way of its own.
+COMMON_REASONS = frozenset({"internal_error"})
+
 
 class DeliveryError(Exception):
     """A delivery attempt that did not succeed.

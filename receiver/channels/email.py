@@ -21,7 +21,7 @@ from typing import Literal
 
 import aiosmtplib
 
-from receiver.channels.base import DeliveryError, Receipt, Refusal, misconfigured, rejected, transient
+from receiver.channels.base import COMMON_REASONS, DeliveryError, Receipt, Refusal, misconfigured, rejected, transient
 from receiver.core.content import Rendered
 from receiver.core.retrying import FailureClass
 from receiver.secret import Secret
@@ -54,23 +54,27 @@ REPLIES: dict[type[aiosmtplib.SMTPResponseException], tuple[str, FailureClass]] 
     aiosmtplib.SMTPResponseException: ("starttls_refused", FailureClass.MISCONFIGURED),
 }
 
-REASONS = frozenset(reason for reason, _ in REPLIES.values()) | {
-    "address_invalid",
-    "auth_not_offered",
-    "auth_required",
-    "ca_file_unreadable",
-    "certificate_invalid",
-    "connection_lost",
-    "connection_refused",
-    "credentials_unencrypted",
-    "invalid_reply",
-    "name_not_resolved",
-    "recipients_refused",
-    "smtp_error",
-    "starttls_not_offered",
-    "timeout",
-    "tls_failed",
-}
+REASONS = (
+    COMMON_REASONS
+    | frozenset(reason for reason, _ in REPLIES.values())
+    | {
+        "address_invalid",
+        "auth_not_offered",
+        "auth_required",
+        "ca_file_unreadable",
+        "certificate_invalid",
+        "connection_lost",
+        "connection_refused",
+        "credentials_unencrypted",
+        "invalid_reply",
+        "name_not_resolved",
+        "recipients_refused",
+        "smtp_error",
+        "starttls_not_offered",
+        "timeout",
+        "tls_failed",
+    }
+)
 
 
 class EmailChannel:

@@ -11,16 +11,13 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from receiver.channels.base import DeliveryError, Receipt, misconfigured, transient
+from receiver.channels.base import COMMON_REASONS, DeliveryError, Receipt, misconfigured, transient
 from receiver.core.content import Rendered
 from receiver.core.retrying import Failure, FailureClass
 from receiver.secret import Secret
 
 BODY_LIMIT = 4096
 """Bytes read of an answer; Slack's are one word."""
-
-RETRY_AFTER_LIMIT = 3_600_000
-"""Milliseconds. Slack asks for seconds; whoever asks for days is not believed."""
 
 # From the page above, "Handling errors"; the invalid_blocks kin and the lengths from practice (Block Kit validation).
 WORDS = {
@@ -54,18 +51,22 @@ REJECTED_STATUS = frozenset({400, 413, 422})
 # A gateway that lost its answer does not know whether Slack took the request (RFC 9110, 15.6.3 and 15.6.5).
 UNSURE_STATUS = frozenset({502, 504})
 
-REASONS = frozenset(WORDS) | {
-    "certificate_invalid",
-    "connection_lost",
-    "connection_refused",
-    "http_error",
-    "invalid_reply",
-    "name_not_resolved",
-    "timeout",
-    "tls_failed",
-    "unexpected_body",
-    "url_invalid",
-}
+REASONS = (
+    COMMON_REASONS
+    | frozenset(WORDS)
+    | {
+        "certificate_invalid",
+        "connection_lost",
+        "connection_refused",
+        "http_error",
+        "invalid_reply",
+        "name_not_resolved",
+        "timeout",
+        "tls_failed",
+        "unexpected_body",
+        "url_invalid",
+    }
+)
 
 
 class SlackChannel:
@@ -178,15 +179,15 @@ def judge_error(error: Exception) -> DeliveryError:
 
 
 def retry_after(headers: Mapping[str, str]) -> int | None:
-    """``Retry-After`` in milliseconds, up to RETRY_AFTER_LIMIT; None where it is missing or makes no sense.
+    """``Retry-After`` in milliseconds, however long; None where it is missing or makes no sense.
 
     A date (RFC 9110, 10.2.3) counts from the answer's own ``Date``, so that nobody's clock needs to be right.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return min(int(value[:10]) * 1000, RETRY_AFTER_LIMIT)
+        return int(value[:10]) * 1000
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(int(wait.total_seconds() * 1000), 0), RETRY_AFTER_LIMIT)
+    return max(int(wait.total_seconds() * 1000), 0)

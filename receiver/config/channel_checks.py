@@ -73,6 +73,9 @@ def _email(draft: Draft, path: Path, channel: EmailChannel) -> Iterator[Finding]
             yield Finding((*path, "to", i), "is no mail address", "write user@example.com")
     if not network.address(channel.sender):
         yield Finding((*path, "from"), "is no mail address", "write Name <user@example.com> or user@example.com")
+    elif not network.sender(channel.sender):
+        right = """quote the name: '"Acme, Inc." <user@example.com>'"""
+        yield Finding((*path, "from"), "is not one address with a name", right)
     if not _place(draft, path, "host"):
         yield Finding((*path, "host"), "is missing", "give it here or in smtp")
     yield from _login(draft, path, channel)

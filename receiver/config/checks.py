@@ -33,6 +33,14 @@ def _storage(draft: Draft) -> Iterator[Finding]:
         yield Finding(("storage", "url"), "PostgreSQL is not supported yet", "sqlite:///alert-receiver.db")
     elif not url.startswith("sqlite:///") or url == "sqlite:///":
         yield Finding(("storage", "url"), "is no database that can be used", "sqlite:///alert-receiver.db")
+    elif not _is_file(url.removeprefix("sqlite:///")):
+        wrong = "is not durable: what is in memory is lost when the process ends"
+        yield Finding(("storage", "url"), wrong, "name a plain file, sqlite:///alert-receiver.db")
+
+
+def _is_file(path: str) -> bool:
+    name, _, query = path.partition("?")
+    return bool(name) and ":memory:" not in name and not name.startswith("file:") and "memory" not in query
 
 
 def _severity(draft: Draft) -> Iterator[Finding]:

@@ -1,6 +1,8 @@
 """Addresses of hosts and people, as far as a configuration must understand them."""
 
 import re
+from email.headerregistry import AddressHeader, Group, HeaderRegistry
+from email.utils import parseaddr
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -23,6 +25,17 @@ def address(mailbox: str) -> str | None:
     """The address of ``Name <user@host>`` or ``user@host``; None when the text is neither, or breaks a line."""
     found = _MAILBOX.fullmatch(mailbox) if len(mailbox) <= 1000 else None
     return found and (found["bare"] or found["angled"])
+
+
+def sender(mailbox: str) -> str | None:
+    """The address, if the text also makes a From header of just that one: ``Acme, Inc. <a@b>`` would make two."""
+    found = address(mailbox)
+    if found is None:
+        return None
+    header = HeaderRegistry()("from", mailbox)
+    groups: tuple[Group, ...] = header.groups if isinstance(header, AddressHeader) else ()
+    read = [(group.display_name, one.addr_spec) for group in groups for one in group.addresses]
+    return found if read == [(None, found)] and parseaddr(mailbox)[1] == found else None
 
 
 def is_safe_url(url: str) -> bool:

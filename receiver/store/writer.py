@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from receiver.store.connect import Store, StoreUnavailable, Tx, describe
 
@@ -93,11 +93,15 @@ class Writer:
 
     def _run(self) -> None:
         for jobs in self._batches():
-            if not self._commit(jobs) and len(jobs) > 1:
-                for job in jobs:
-                    job.error = None
-                    self._commit([job])
-            _answer(jobs)
+            error = self._commit(jobs)
+            # What is wrong with the database is wrong for each of them, and alone each would wait for its lock.
+            if error is None or len(jobs) == 1 or isinstance(error, OperationalError):
+                _answer(jobs)
+                continue
+            for job in jobs:
+                job.error = None
+                self._commit([job])
+                _answer([job])
 
     def _batches(self) -> Iterator[list[_Job]]:
         following: _Job | None = None
@@ -121,7 +125,8 @@ class Writer:
             if ended:
                 return
 
-    def _commit(self, jobs: Sequence[_Job]) -> bool:
+    def _commit(self, jobs: Sequence[_Job]) -> Exception | None:
+        """Commit the jobs together; what went wrong, if something did."""
         began = time.perf_counter()
         try:
             with self._store.write() as tx:
@@ -133,14 +138,14 @@ class Writer:
             self.failing = True
             self._watch.failed("database")
             self._fail(jobs, StoreUnavailable(describe(error)))
-            return False
+            return error
         except Exception as error:
             self._watch.failed("work")
             self._fail(jobs, error)
-            return False
+            return error
         self.failing = False
         self._watch.committed(time.perf_counter() - began)
-        return True
+        return None
 
     @staticmethod
     def _fail(jobs: Sequence[_Job], error: BaseException) -> None:

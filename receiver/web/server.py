@@ -75,13 +75,26 @@ class _Conversation(RequestHandler):
 class _Door(web.Server):
     """aiohttp's server, with conversations of our own."""
 
-    def __init__(self, metrics: Metrics, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, made: web.Server, metrics: Metrics) -> None:
+        # aiohttp has no public way to this; our tests tell if it moves.
+        self._made = made._kwargs
         self._metrics = metrics
-        self._options = options
+        super().__init__(made.request_handler, request_factory=made.request_factory, loop=made._loop)
 
     def __call__(self) -> RequestHandler:
-        return _Conversation(self, self._metrics, **self._options)
+        return _Conversation(self, self._metrics, loop=self._loop, **self._made)
+
+
+class Runner(web.AppRunner):
+    """Runs the application."""
+
+    def __init__(self, app: web.Application, metrics: Metrics, **options: Any) -> None:
+        """Take aiohttp's own ``options``."""
+        super().__init__(app, **options)
+        self._metrics = metrics
+
+    async def _make_server(self) -> web.Server:
+        return _Door(await super()._make_server(), self._metrics)
 
 
 def _observed(metrics: Metrics) -> Middleware:

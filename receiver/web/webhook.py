@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from aiohttp import ClientError, web
+from aiohttp import web
 from aiohttp.http_exceptions import PayloadEncodingError
 
 from receiver.core.alerts import Notification
@@ -111,7 +111,7 @@ class Webhook:
                 if self._room < 0:
                     raise _Refused(503, "store_full", "too many bytes of other notifications wait for the store")
                 body += chunk
-        except (ConnectionError, ClientError, PayloadEncodingError, web.RequestPayloadError):
+        except (ConnectionError, PayloadEncodingError, web.RequestPayloadError):
             raise _Refused(400, "disconnected", "the body broke off before its end") from None
         return bytes(body)
 

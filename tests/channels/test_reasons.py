@@ -24,3 +24,8 @@ def said(module: ModuleType) -> set[str]:
 @pytest.mark.parametrize(("module", "beside"), [(console, set()), (email, set()), (slack, {"http_error"})])
 def test_every_reason_that_the_code_gives_is_in_the_channels_list(module: ModuleType, beside: set[str]) -> None:
     assert said(module) | beside <= set(module.REASONS)
+
+
+@pytest.mark.parametrize("module", [console, email, slack])
+def test_what_the_dispatcher_says_of_a_broken_channel_is_in_every_list(module: ModuleType) -> None:
+    assert "internal_error" in module.REASONS

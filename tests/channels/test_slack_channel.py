@@ -126,7 +126,8 @@ async def test_a_redirect_is_not_followed(endpoint: SlackEndpoint, channel: Slac
     [
         ({"Retry-After": "30"}, 30_000),
         ({"Retry-After": " 0 "}, 0),
-        ({"Retry-After": "9" * 4000}, channel_module.RETRY_AFTER_LIMIT),
+        ({"Retry-After": "7200"}, 7_200_000),
+        ({"Retry-After": "9" * 4000}, 9_999_999_999_000),
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "1.5"}, None),
         ({"Retry-After": "soon"}, None),
@@ -135,10 +136,11 @@ async def test_a_redirect_is_not_followed(endpoint: SlackEndpoint, channel: Slac
         ({"Retry-After": "Sat, 21 Nov 2026 05:31:30 GMT", "Date": "Sat, 21 Nov 2026 05:30:00 GMT"}, 90_000),
         ({"Retry-After": "Sat, 21 Nov 2026 05:29:00 GMT", "Date": "Sat, 21 Nov 2026 05:30:00 GMT"}, 0),
         (
-            {"Retry-After": "Sat, 21 Nov 2099 05:29:00 GMT", "Date": "Sat, 21 Nov 2026 05:30:00 GMT"},
-            channel_module.RETRY_AFTER_LIMIT,
+            {"Retry-After": "Sun, 22 Nov 2026 05:30:00 GMT", "Date": "Sat, 21 Nov 2026 05:30:00 GMT"},
+            86_400_000,
         ),
         ({"Retry-After": "Sat, 21 Nov 2026 05:31:30 GMT"}, None),
+        ({"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
         ({"Retry-After": "Sat, 21 Nov 2026 05:31:30 GMT", "Date": "Sat, 21 Nov 2026 05:30:00"}, None),
     ],
 )

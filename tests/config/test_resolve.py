@@ -1,5 +1,6 @@
 """A loaded configuration becomes a policy and destinations."""
 
+from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,21 @@ def test_patterns_are_anchored_and_never_raise_whatever_they_are_asked() -> None
 def test_a_pattern_that_re2_refuses_is_a_value_error_of_readable_length(source: str) -> None:
     with pytest.raises(ValueError, match=r"^.{3,200}$"):
         compile_pattern(source)
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        '"Acme, Inc." <a@example.com>',
+        "Acme Inc. <a@example.com>",
+        "Größe <a@example.com>",
+        "a@example.com",
+        "<a@example.com>",
+    ],
+)
+def test_a_sender_that_is_one_address_is_accepted_and_read_alike_by_all(tmp_path: Path, sender: str) -> None:
+    text = f"channels: [{{name: a, type: email, host: localhost, to: [b@example.com], from: '{sender}'}}]"
+    [found] = resolve.destinations(config(tmp_path, text))
+    assert isinstance(found, EmailDestination)
+    assert found.sender == sender
+    assert parseaddr(sender)[1] == "a@example.com"

@@ -212,6 +212,12 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(
         writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + CANARY.encode())
         await writer.drain()
         writer.transport.abort()
+
+    async def counted() -> bool:
+        return rejections(await receiver.metrics()) == {"disconnected": 20}
+
+    await until(counted, "every one is counted")
+    assert not any("level=error" in line for line in receiver.stderr)
     await still_works(receiver, smtp)
     assert CANARY not in "".join(receiver.stderr)
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.store import migrations, probe, schema
+from receiver.store import connect, migrations, probe, schema
 from receiver.store.connect import Store, StoreUnavailable, Tx
 from receiver.store.writer import StoreFull, Writer, WriterWatch
 
@@ -172,6 +174,51 @@ async def test_one_job_that_fails_harms_no_other_in_its_commit(store: Store, tmp
     assert results[2] == "b"
     assert accounts(store) == ["a", "b"]
     assert errors == ["work", "work"]
+
+
+async def test_a_database_that_refuses_is_asked_once_for_all_that_wait(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "BUSY_TIMEOUT", 200)
+    errors: list[str] = []
+    impatient = opened(tmp_path / "other.db")
+    writer = Writer(impatient, WriterWatch(failed=errors.append))
+    jobs = [asyncio.create_task(writer.run(lambda tx: insert(tx, "a"))) for _ in range(20)]
+    await asyncio.sleep(0)
+    with closing(sqlite3.connect(tmp_path / "other.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer.start()
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+    assert all(isinstance(result, StoreUnavailable) for result in results)
+    assert errors == ["database"]
+    writer.stop()
+    impatient.close()
+
+
+async def test_jobs_that_are_tried_alone_do_not_wait_for_each_others_answer(store: Store) -> None:
+    writer = Writer(store)
+    going_on = threading.Event()
+
+    def odd(tx: Tx) -> None:
+        raise ValueError
+
+    alone = iter((False, True))
+
+    def slow(tx: Tx) -> None:
+        if next(alone):
+            going_on.wait(10)
+
+    first, second, third = (asyncio.create_task(writer.run(work)) for work in (lambda tx: insert(tx, "a"), slow, odd))
+    await asyncio.sleep(0)
+    writer.start()
+    async with asyncio.timeout(5):
+        await first
+    assert not second.done()
+    going_on.set()
+    await second
+    with pytest.raises(ValueError, match=r"^$"):
+        await third
+    writer.stop()
 
 
 async def test_an_error_of_the_database_is_told_without_the_statement_and_its_values(writer: Writer) -> None:

@@ -2,17 +2,22 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus_text
 
+from receiver import decode
 from receiver.app import Receiver, Settings, running
 from receiver.config.destinations import ConsoleDestination
+from receiver.core.alerts import Notification
 from receiver.core.policy import Throttle
+from receiver.web import webhook
 from tests.timeline import MINUTE, channel, policy
 
 CAPTURED = Path(__file__).parents[1] / "captured"
@@ -97,6 +102,110 @@ async def test_the_books_balance_in_every_scrape_while_alerts_pour_in(client: ai
     assert (await scrape(client))["alert_receiver_alerts_received_total status=firing"] == 2_000
 
 
+def asked(receiver: Receiver) -> tuple[str, int]:
+    host, port = receiver.url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+UNTOLD = b"POST /webhook HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [UNTOLD + b"Content-Length: 1000\r\n\r\n{", UNTOLD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"],
+)
+@pytest.mark.parametrize("abruptly", [True, False])
+async def test_a_sender_who_hangs_up_in_the_middle_of_the_body_is_one_warning(
+    receiver: Receiver,
+    client: aiohttp.ClientSession,
+    caplog: pytest.LogCaptureFixture,
+    beginning: bytes,
+    abruptly: bool,
+) -> None:
+    _, writer = await asyncio.open_connection(*asked(receiver))
+    writer.write(beginning)
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.transport.abort() if abruptly else writer.close()
+    await asyncio.sleep(0.1)
+    samples = await scrape(client)
+    assert samples["alert_receiver_notifications_rejected_total reason=disconnected"] == 1
+    assert samples["alert_receiver_notifications_rejected_total reason=internal_error"] == 0
+    [record] = [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+
+
+async def test_more_alerts_than_one_notification_may_hold_are_refused(client: aiohttp.ClientSession) -> None:
+    async with client.post("/webhook", data=b'{"alerts":[0' + b",0" * 99_990 + b"]}") as response:
+        assert response.status == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "MOST_ALERTS", 10)
+        async with client.post("/webhook", data=b'{"alerts":[0' + b",0" * 10 + b"]}") as response:
+            assert response.status == 413
+            assert "max_alerts" in await response.text()
+    assert (await scrape(client))["alert_receiver_notifications_rejected_total reason=too_many_alerts"] == 1
+
+
+def slowly() -> tuple[threading.Event, Callable[..., Notification]]:
+    """A decoder that waits for the event."""
+    going_on = threading.Event()
+
+    def slow(body: bytes, **options: Any) -> Notification:
+        going_on.wait(10)
+        return decode.decode(body, **options)
+
+    return going_on, slow
+
+
+async def test_the_door_stays_open_while_a_large_body_is_read(
+    client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on, slow = slowly()
+    monkeypatch.setattr(webhook, "decode", slow)
+    monkeypatch.setattr(webhook, "SMALL_BODY", 100)
+    large = asyncio.create_task(client.post("/webhook", data=(CAPTURED / "big100.json").read_bytes()))
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(2), client.get("/-/ready") as response:
+        assert response.status == 200
+    assert not large.done()
+    going_on.set()
+    assert (await large).status == 200
+
+
+async def test_bodies_beyond_what_is_held_at_a_time_are_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "SMALL_BODY", 0)
+    going_on, slow = slowly()
+    monkeypatch.setattr(webhook, "decode", slow)
+    monkeypatch.setattr(webhook, "LEAST_ROOM", 0)
+    monkeypatch.setattr(webhook, "ROOM_IN_LARGEST_BODIES", 1)
+    padding = b" " * 150_000
+    body = (CAPTURED / "firing.json").read_bytes() + padding
+    ops = channel(group_wait=0, throttle=Throttle(60, MINUTE, 60))
+    settings = Settings("sqlite://", policy(ops), [ConsoleDestination("ops")], port=0, max_body=200_000)
+    async with running(settings, io.StringIO()) as small, aiohttp.ClientSession(small.url) as sender:
+        first = asyncio.create_task(sender.post("/webhook", data=body))
+        await asyncio.sleep(0.1)
+        async with sender.post("/webhook", data=body) as response:
+            assert response.status == 503
+            assert response.headers["Retry-After"]
+        samples = await scrape(sender)
+        assert samples["alert_receiver_notifications_rejected_total reason=store_full"] == 1
+        going_on.set()
+        assert (await first).status == 200
+        async with sender.post("/webhook", data=body) as response:
+            assert response.status == 200
+
+
+async def test_every_answer_that_is_documented_is_counted_from_the_start(client: aiohttp.ClientSession) -> None:
+    samples = await scrape(client)
+    expected = [
+        ("POST", path, code) for path in ("/webhook", "/webhook/{channel}") for code in (200, 400, 413, 415, 503)
+    ]
+    expected += [("GET", path, code) for path in ("/-/ready", "/metrics") for code in (200, 503)]
+    for method, path, code in expected:
+        assert samples[f"{HTTP}_count code={code}, handler={path}, method={method}"] == 0
+
+
 async def test_every_series_of_a_channel_is_there_before_anything_happened(client: aiohttp.ClientSession) -> None:
     before = {name for name in await scrape(client) if not name.startswith(HTTP)}
     async with client.post("/webhook", data=(CAPTURED / "multi.json").read_bytes()) as response:
@@ -150,18 +259,19 @@ async def test_healthy_and_ready_answer_as_prometheus_does(client: aiohttp.Clien
 
 
 async def test_what_is_no_http_is_refused_in_one_log_line_without_its_bytes(
-    receiver: Receiver, caplog: pytest.LogCaptureFixture
+    receiver: Receiver, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host, port = receiver.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await asyncio.open_connection(*asked(receiver))
     writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nno-header secret-teapot\r\n\r\n")
     answer = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.0 400")
+    assert answer.endswith(b"\r\n\r\nnot HTTP as it should be\n")
     [record] = [record for record in caplog.records if record.name == "receiver.web"]
     assert "secret-teapot" not in record.getMessage()
     assert record.exc_info is None
     assert record.__dict__["error"] == "BadHttpMessage"
+    assert (await scrape(client))["alert_receiver_notifications_rejected_total reason=bad_http"] == 1
 
 
 async def test_a_notification_to_a_wrong_path_is_not_lost_in_silence(
