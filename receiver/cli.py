@@ -67,16 +67,37 @@ def main() -> None:
     "--config.file",
     "config_file",
     type=click.Path(path_type=Path),
-    help="The configuration. Without it: messages go to this terminal, the books to alert-receiver.db here.",
+    help="The configuration. Without it, messages are printed to stdout and the books are kept in this folder.",
 )
-@click.option("--web.listen-address", "listen", type=Address(), default="127.0.0.1:9095", show_default=True)
+@click.option(
+    "--web.listen-address",
+    "listen",
+    type=Address(),
+    default="127.0.0.1:9095",
+    show_default=True,
+    help="Where to listen.",
+)
 @click.option("--web.external-url", "external_url", help="Where people reach the receiver. Not in force yet.")
-@click.option("--web.max-body", "max_body", type=Size(), default="64MiB", show_default=True, help="Largest body taken.")
 @click.option(
-    "--log.level", "level", envvar="LOG_LEVEL", type=click.Choice(LEVELS, case_sensitive=False), default="info"
+    "--web.max-body", "max_body", type=Size(), default="64MiB", show_default=True, help="Largest request body accepted."
 )
 @click.option(
-    "--log.format", "log_format", envvar="LOG_FORMAT", type=click.Choice(("logfmt", "json")), default="logfmt"
+    "--log.level",
+    "level",
+    envvar="LOG_LEVEL",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="Also by LOG_LEVEL.",
+)
+@click.option(
+    "--log.format",
+    "log_format",
+    envvar="LOG_FORMAT",
+    type=click.Choice(("logfmt", "json")),
+    default="logfmt",
+    show_default=True,
+    help="Also by LOG_FORMAT.",
 )
 def serve_command(
     config_file: Path | None,
@@ -86,7 +107,7 @@ def serve_command(
     level: str,
     log_format: str,
 ) -> None:
-    """Run the receiver until SIGTERM."""
+    """Run the receiver, until SIGTERM or Ctrl-C."""
     logs.configure(level.lower(), log_format)
     logs.install_hooks()
     try:
@@ -99,7 +120,9 @@ def serve_command(
         log.warning("configuration", extra={"problem": str(warning)})
     if external_url is not None:
         log.warning("--web.external-url is accepted, but not in force yet: no message links to the receiver")
-    log.info("starting", extra={"version": __version__, "config": str(config_file or "embedded")})
+    log.info("starting", extra={"version": __version__, "store": _shown(loaded.config.storage.url)})
+    if config_file is None:
+        log.info("no --config.file: messages are printed to stdout")
     try:
         uvloop.run(serve(_settings(loaded, listen, max_body), sys.stdout))
     except StoreUnavailable as error:
@@ -110,12 +133,17 @@ def serve_command(
         sys.exit(1)
 
 
+def _shown(store_url: str) -> str:
+    """The store's file in full: a relative path depends on where the process was started."""
+    return str(Path(store_url.removeprefix("sqlite:///")).absolute())
+
+
 def _settings(loaded: Loaded, listen: tuple[str, int], max_body: int) -> Settings:
     config = loaded.config
     return Settings(config.storage.url, resolve(config), destinations(config), *listen, max_body)
 
 
-@main.command("check-config")
+@main.command("check-config", short_help="Check configuration files.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def check_config(files: tuple[Path, ...]) -> None:
     """Check configuration files: every problem at once, with file, line, and what would be right."""
@@ -149,7 +177,7 @@ def schema_command() -> None:
     click.echo(json.dumps(schema.generate(), indent=2, ensure_ascii=False))
 
 
-@main.command("demo")
+@main.command("demo", short_help="See it work, half a minute.")
 @click.option("--keep", is_flag=True, help="Leave it running afterwards, to try your own notifications on it.")
 def demo_command(keep: bool) -> None:
     """See it work in half a minute: no configuration, nothing leaves this machine."""

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST")
 UNKNOWN_PATH = "other"
+WHERE_TO = "notifications go to POST /webhook or /webhook/{channel}"
+PATH_SHOWN = 100
 # What carries a body may have carried alerts.
 NOTIFYING = ("POST", "PUT")
 WEBHOOK_CODES = (200, 400, 413, 415, 503)
@@ -118,10 +120,11 @@ async def _answered(request: web.Request, handler: Handler, metrics: Metrics) ->
         if request.method in NOTIFYING:
             metrics.notifications_rejected.labels("wrong_path").inc()
             log.warning(
-                "what may have been a notification went to a wrong path; the webhook's url must end in /webhook",
-                extra={"code": error.status, "method": request.method},
+                f"what may have been a notification was refused; {WHERE_TO}",
+                extra={"code": error.status, "path": request.path[:PATH_SHOWN], "peer": request.remote},
             )
-        return web.Response(status=error.status, text=f"{error.reason}\n", headers=_allowed(error))
+        # Alertmanager logs what it is answered, so that help is read there.
+        return web.Response(status=error.status, text=f"{error.reason.lower()}; {WHERE_TO}\n", headers=_allowed(error))
     except Exception:
         path = _path(request.match_info.route.resource)
         log.exception("request failed", extra={"handler": path})

@@ -24,6 +24,10 @@ from receiver.transitions.accept import Accepted, accept
 
 log = logging.getLogger(__name__)
 
+# How much a log line says of what a sender got wrong.
+NAME_SHOWN = 100
+DEFECTS_SHOWN = 5
+
 # Alertmanager tries again within its group_interval; a restart or a checkpoint takes less than this.
 RETRY_AFTER_SECONDS = 5
 
@@ -81,12 +85,17 @@ class Webhook:
                 body = await self._body(request, held)
                 notification = await self._decoded(body, name)
                 if name is not None and addressed(self._policy, name) is None:
-                    log.warning(
-                        "a notification names no channel of ours, it is routed normally; check the webhook's url"
-                    )
+                    self._note_unknown(name, request.remote)
                 return await self._take(notification)
         except _Refused as refused:
             return self._refuse(refused.status, refused.reason, str(refused))
+
+    def _note_unknown(self, name: str, peer: str | None) -> None:
+        known = " ".join(channel.name for channel in self._policy.channels)
+        log.warning(
+            "a notification is for a channel that we don't have, it is routed normally; check the webhook's url",
+            extra={"given": name[:NAME_SHOWN], "channels": known, "peer": peer},
+        )
 
     @contextmanager
     def _holding(self) -> Iterator[_Held]:
@@ -135,6 +144,8 @@ class Webhook:
             return self._refuse(503, "store_full", f"too much waits for the store: {error}")
         self._metrics.notifications_received.labels(notification.source).inc()
         self._wake(accepted.due)
+        for defect in [alert.defect for alert in notification.alerts if alert.defect][:DEFECTS_SHOWN]:
+            log.warning("an alert can't be read as sent, it is told in a plain form", extra={"defect": defect})
         log.debug("accepted", extra={"events": accepted.events, "unrouted": accepted.unrouted})
         return web.Response(text="accepted\n")
 

@@ -285,5 +285,5 @@ async def test_a_notification_to_a_wrong_path_is_not_lost_in_silence(
         assert response.status == 404
     samples = await scrape(client)
     assert samples["alert_receiver_notifications_rejected_total reason=wrong_path"] == 2
-    warnings = [record for record in caplog.records if "must end in /webhook" in record.getMessage()]
+    warnings = [record for record in caplog.records if "go to POST /webhook" in record.getMessage()]
     assert [record.__dict__["code"] for record in warnings] == [404, 405]
