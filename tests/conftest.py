@@ -13,7 +13,7 @@ if os.environ.get("CI") == "true":
     settings.load_profile("ci")
 
 # What Debian calls the packages of these programs; others are named like the program.
-PACKAGES = {"promtool": "prometheus"}
+PACKAGES = {"amtool": "prometheus-alertmanager", "promtool": "prometheus"}
 
 NOT_RUN = pytest.StashKey[dict[str, tuple[str, ...]]]()
 
