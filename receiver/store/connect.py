@@ -155,7 +155,7 @@ def _engine(url: str, *, in_memory: bool = False, read_only: bool = False) -> En
             wanted["query_only"] = ("ON", 1)
         elif not in_memory:
             wanted |= {"journal_mode": ("WAL", "wal"), "synchronous": ("FULL", 2)}
-            # In a storm the same pages change again and again: 32 MB of them before they are copied back, 64 MB at hand.
+            # In a storm the same pages change again and again: 32 MB before they are copied back, 64 MB at hand.
             wanted |= {"wal_autocheckpoint": ("8000", 8_000), "cache_size": ("-65536", -65_536)}
         for name, (value, expected) in wanted.items():
             connection.execute(f"PRAGMA {name} = {value}")

@@ -74,6 +74,12 @@ _WAITING_OF_GROUPS = (
     )
     .group_by(schema.delivery.c.group_id)
 )
+# One seek for each status, however much waits.
+_OLDEST = select(func.min(schema.delivery.c.since)).where(
+    schema.delivery.c.group_id == bindparam("group"),
+    schema.delivery.c.phase == Phase.WAITING,
+    schema.delivery.c.status == bindparam("status"),
+)
 _DEPART = inserting(schema.departure)
 
 
@@ -201,6 +207,12 @@ def recount(tx: Tx, groups: Sequence[Group]) -> None:
         group.openings = row["openings"] if row else 0
         group.oldest_at = row["oldest_at"] if row else None
         group.severity = row["severity"] if row else 0
+
+
+def oldest_waiting(tx: Tx, group_id: int) -> int | None:
+    """The arrival of the group's oldest news that waits."""
+    found = [tx.scalar(_OLDEST, {"group": group_id, "status": status}) for status in Status]
+    return min((since for since in found if since is not None), default=None)
 
 
 def depart(tx: Tx, departures: Iterable[Departure], now: int) -> None:

@@ -141,7 +141,7 @@ delivery = Table(
     PrimaryKeyConstraint("episode_id", "channel_id"),
     sqlite_with_rowid=False,
 )
-Index("delivery_of_group", delivery.c.group_id, delivery.c.phase, delivery.c.status)
+Index("delivery_of_group", delivery.c.group_id, delivery.c.phase, delivery.c.status, delivery.c.since)
 # SQLite uses a partial index for a query that repeats its condition, with literals and no parameters.
 NOT_IDLE = text("delivery.phase <> 'idle'")
 Index(

@@ -42,7 +42,7 @@ class Batch:
         self._replaced: list[Episode] = []
         self._moved: dict[tuple[int, int], Delivery] = {}
         self._touched: dict[int, Group] = {}
-        self._to_recount: dict[int, Group] = {}
+        self._lost_oldest: dict[int, Group] = {}
         self._repeats: Counter[tuple[int, int]] = Counter()
         self._departures: list[Departure] = []
 
@@ -113,7 +113,10 @@ class Batch:
     def displace(self, delivery: Delivery, alert_id: int, outcome: Outcome, reason: str) -> None:
         """The entry that waits here ends: what came now says all that is still true."""
         group = self._touch(delivery)
-        self._to_recount[group.id] = group
+        group.waiting -= 1
+        group.openings -= delivery.status is Status.FIRING
+        if group.oldest_at is None or delivery.since <= group.oldest_at:
+            self._lost_oldest[group.id] = group
         delivery.phase = Phase.IDLE if delivery.claimed is None else Phase.SENDING
         self.depart(delivery.channel_id, alert_id, delivery.episode_id, delivery.status, outcome, reason)
 
@@ -153,7 +156,10 @@ class Batch:
         alerts.save_episodes(self._tx, self._seen.values())
         deliveries.save(self._tx, self._moved.values())
         deliveries.repeat(self._tx, self._repeats)
-        deliveries.recount(self._tx, list(self._to_recount.values()))
+        for group in self._lost_oldest.values():
+            group.oldest_at = deliveries.oldest_waiting(self._tx, group.id)
+            if group.oldest_at is None:
+                group.severity = 0
         due: dict[str, int] = {}
         for group in self._touched.values():
             channel = channels[group.channel_id]
