@@ -22,8 +22,8 @@ class Group:
     """The alerts of one channel that share the values of its ``group_by`` labels.
 
     ``waiting`` counts the deliveries with news, ``openings`` those of them that fire, ``oldest_at`` is the arrival
-    of the oldest, ``severity`` the highest rank that came among them. ``truncated`` alerts were cut off by Alertmanager's
-    ``max_alerts`` and not told of yet. ``failures`` counts the attempts in a row that failed.
+    of the oldest, ``severity`` the highest rank that came among them. ``truncated`` alerts were cut off by
+    Alertmanager's ``max_alerts`` and not told of yet. ``failures`` counts the attempts in a row that surely failed.
     """
 
     id: int
