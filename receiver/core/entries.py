@@ -96,7 +96,8 @@ NEWER_EPISODE = "a newer episode of the alert came while it waited"
 
 OPENING = Ruling("opening")
 REPEATED = Ruling("already told or waiting", Outcome.DUPLICATE)
-OUT_OF_ORDER = Ruling("out of order, or it fires by the same notification", Outcome.STALE)
+OUT_OF_ORDER = Ruling("ended before the episode began", Outcome.STALE)
+OUTVOTED = Ruling("the same notification says that it fires", Outcome.STALE)
 NOBODY_TOLD = Ruling("nobody was told of the firing", Outcome.UNANNOUNCED)
 NOT_WANTED = Ruling("send_resolved is off", Outcome.UNANNOUNCED)
 NEVER_SEEN = Ruling("no firing was ever received", Outcome.UNANNOUNCED)
@@ -118,6 +119,8 @@ def rule_resolved(
     """A resolve that arrives ``now`` and did ``change`` to its episode."""
     if change is Change.STALE:
         return OUT_OF_ORDER
+    if change is Change.OUTVOTED:
+        return OUTVOTED
     if change is Change.NEVER_SEEN:
         return NEVER_SEEN
     if delivery is None:

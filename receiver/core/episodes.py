@@ -30,6 +30,7 @@ class Change(StrEnum):
     CONFIRMS = "confirms"
     CLOSES = "closes"
     STALE = "stale"
+    OUTVOTED = "outvoted"
     ALREADY_CLOSED = "already_closed"
     NEVER_SEEN = "never_seen"
 

@@ -162,7 +162,7 @@ class _Intake:
         """Open, confirm or close an episode as the event says."""
         batch, alert, latest, now = self._batch, event.alert, tracked.episode, self._now
         # What one replica says has ended, another says still fires: it fires.
-        change = Change.STALE if event.outvoted else episodes.judge(latest, alert, now)
+        change = Change.OUTVOTED if event.outvoted else episodes.judge(latest, alert, now)
         match change, latest:
             case Change.OPENS, _:
                 batch.open_episode(tracked, alert.starts_at)
@@ -179,7 +179,7 @@ class _Intake:
                 latest.ends_at = now if alert.ends_at is None else min(alert.ends_at, now)
                 latest.closed_at, latest.closing = now, Closing.RESOLVED
                 latest.resolved_by = event.notification.external_url
-        if tracked.episode is not None and change not in (Change.STALE, Change.ALREADY_CLOSED):
+        if tracked.episode is not None and change not in (Change.STALE, Change.OUTVOTED, Change.ALREADY_CLOSED):
             batch.see(tracked.episode, alert, event.notification.external_url)
         return change
 

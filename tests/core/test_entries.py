@@ -44,6 +44,8 @@ def test_a_firing_is_news_once(delivery: Delivery | None, ruling: Ruling) -> Non
         (None, Change.CLOSES, 0, entries.NOBODY_TOLD),
         (None, Change.ALREADY_CLOSED, 0, entries.NOBODY_TOLD),
         (TOLD, Change.STALE, 0, entries.OUT_OF_ORDER),
+        (TOLD, Change.OUTVOTED, 0, entries.OUTVOTED),
+        (None, Change.OUTVOTED, 0, entries.OUTVOTED),
         (UNTOLD, Change.CLOSES, 0, entries.NOBODY_TOLD),
         (WAITING, Change.CLOSES, GROUP_WAIT, entries.BRIEF),
         (WAITING, Change.CLOSES, GROUP_WAIT + 1, entries.FIRED_AND_RESOLVED),

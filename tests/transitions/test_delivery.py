@@ -222,6 +222,16 @@ def partly_taken(timeline: Timeline) -> Repeat:
     return repeat
 
 
+def newer_news(timeline: Timeline) -> Claimed:
+    """What is claimed once the other's mailbox has said "later" to the older mail again."""
+    found = timeline.claim()
+    while isinstance(found, Repeat):
+        timeline.settle(found, Failure(FailureClass.TRANSIENT, "recipients_refused", 451))
+        found = timeline.claim()
+    assert isinstance(found, Claimed)
+    return found
+
+
 def test_recipients_who_said_later_are_asked_again_alone(timeline: Timeline) -> None:
     partly_taken(timeline)
     assert timeline.ledger() == {"accepted": 1, "pending": 1}
@@ -242,11 +252,7 @@ def test_a_recipient_who_always_says_later_holds_back_no_news_of_the_group(timel
     partly_taken(timeline)
     timeline.receive(resolved(pod="a"), firing(pod="b"))
     timeline.now += 2 * MINUTE
-    found = timeline.claim()
-    while isinstance(found, Repeat):
-        timeline.settle(found, Failure(FailureClass.TRANSIENT, "recipients_refused", 451))
-        found = timeline.claim()
-    assert isinstance(found, Claimed)
+    found = newer_news(timeline)
     assert (found.content.firing, found.content.resolved) == (1, 1)
     newer = timeline.fix(found, b"newer", BOTH)
     timeline.settle(newer, answers=dict(zip(BOTH, (TAKEN, LATER), strict=True)))
@@ -257,11 +263,7 @@ def test_a_recipient_who_took_newer_news_is_not_sent_the_older(timeline: Timelin
     partly_taken(timeline)
     timeline.receive(resolved(pod="a"))
     timeline.now += 2 * MINUTE
-    found = timeline.claim()
-    while isinstance(found, Repeat):
-        timeline.settle(found, Failure(FailureClass.TRANSIENT, "recipients_refused", 451))
-        found = timeline.claim()
-    assert isinstance(found, Claimed)
+    found = newer_news(timeline)
     timeline.settle(timeline.fix(found, b"newer", BOTH), answers=dict.fromkeys(BOTH, TAKEN))
     assert timeline.ledger() == {"accepted": 2, "delivered": 2}
     timeline.now += 60 * MINUTE
