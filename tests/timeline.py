@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from receiver.config.patterns import compile_pattern
 from receiver.core.alerts import Alert, Notification, Status
 from receiver.core.content import Content
+from receiver.core.matchers import parse
+from receiver.core.muting import Mute
 from receiver.core.policy import ChannelPolicy, Policy, SeverityScale, Throttle
 from receiver.core.retrying import Failure
 from receiver.store.connect import Store
@@ -13,11 +16,14 @@ from receiver.store.messages import Answer
 from receiver.store.reader import Books, books
 from receiver.transitions.accept import Accepted, accept
 from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix
-from receiver.transitions.install import install
+from receiver.transitions.install import install, resume
+from receiver.transitions.mute import mute, unmute
 from receiver.transitions.settle import Attempt, Settled, settle
+from receiver.transitions.sweep import Swept, sweep
 
 SECOND = 1_000
 MINUTE = 60_000
+HOUR = 60 * MINUTE
 # 2026-11-20T21:00:00Z
 START = 1_795_208_400_000
 
@@ -36,15 +42,21 @@ def channel(name: str = "ops", **changes: object) -> ChannelPolicy:
         "group_wait": 10 * SECOND,
         "group_threshold": 5,
         "group_interval": 2 * MINUTE,
+        "repeat_interval": 4 * HOUR,
+        "urgent": (parse('severity="critical"', compile_pattern),),
+        "urgent_interval": MINUTE,
+        "digest_interval": MINUTE,
         "throttle": Throttle(6, MINUTE, 6),
         "send_resolved": True,
+        "retry_for": 24 * HOUR,
     }
     return ChannelPolicy(**(values | changes))  # type: ignore[arg-type]  # test data, checked by running it
 
 
-def policy(*channels: ChannelPolicy) -> Policy:
+def policy(*channels: ChannelPolicy, expire_after: int = 24 * HOUR, reorder_window: int = 2 * MINUTE) -> Policy:
     """A policy of these channels, or of one with the defaults."""
-    return Policy(channels or (channel(),), SCALE, frozenset({"prometheus_replica"}))
+    ignored = frozenset({"prometheus_replica"})
+    return Policy(channels or (channel(),), SCALE, ignored, expire_after, reorder_window, compile_pattern)
 
 
 def firing(alertname: str = "HighErrorRate", starts_at: int = START, **labels: str) -> Alert:
@@ -77,6 +89,7 @@ class Timeline:
         """Open the store, as a process does that starts."""
         self.store = Store(f"sqlite:///{self.path}", lambda: self.now)
         with self.store.write() as tx:
+            resume(tx, self.policy, self.now)
             install(tx, self.policy, self.now)
 
     def restart(self) -> None:
@@ -90,6 +103,28 @@ class Timeline:
             notification = Notification(alerts, url, truncated, addressed_to=to)
             [accepted] = accept(tx, [notification], self.policy, self.now)
         return accepted
+
+    def sweep(self) -> Swept:
+        """What time alone brings about, happens."""
+        with self.store.write() as tx:
+            return sweep(tx, self.policy, self.now)
+
+    def mute(self, *matchers: str, lasting: int = HOUR, channels: tuple[str, ...] | None = None) -> int:
+        """A mute begins."""
+        parsed = tuple(matcher for text in matchers for matcher in parse(text, compile_pattern))
+        with self.store.write() as tx:
+            return mute(tx, Mute(parsed, self.now, self.now + lasting, channels), self.now)
+
+    def unmute(self, id_: int) -> None:
+        """A mute is ended."""
+        with self.store.write() as tx:
+            unmute(tx, id_, self.policy, self.now)
+
+    def reload(self, new: Policy) -> None:
+        """Another policy takes effect."""
+        self.policy = new
+        with self.store.write() as tx:
+            install(tx, new, self.now)
 
     def claim(self, name: str = "ops") -> Claimed | Repeat | Rest:
         """The channel asks what to send."""

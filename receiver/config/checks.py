@@ -8,11 +8,10 @@ from zoneinfo import available_timezones
 
 from msgspec import UNSET
 
-from receiver.config import channel_checks, durations
+from receiver.config import channel_checks
 from receiver.config.credentials import twins
 from receiver.config.draft import Draft
-from receiver.config.durations import Duration
-from receiver.config.problems import Finding, Path, spelled, suggestion
+from receiver.config.problems import Finding, Path, suggestion
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
@@ -65,17 +64,6 @@ def _defaults(draft: Draft) -> Iterator[Finding]:
     yield from channel_checks.matchers(config.defaults.urgent, ("defaults", "urgent"))
     yield from channel_checks.group_by(config.defaults.group_by, ("defaults", "group_by"))
     yield from channel_checks.level(draft, config.defaults.min_severity, ("defaults", "min_severity"))
-    repeats: list[tuple[Path, Duration]] = [(("defaults", "repeat_interval"), config.defaults.repeat_interval)]
-    for i, channel in draft.channels.items():
-        if channel.repeat_interval is not UNSET:
-            repeats.append((("channels", i, "repeat_interval"), channel.repeat_interval))
-    for path, repeat in repeats:
-        if repeat >= config.expire_after and draft.written(*path):
-            expire = durations.written(config.expire_after)
-            yield Finding(path, f"must be less than expire_after, which is {expire}")
-        elif repeat >= config.expire_after:
-            built_in = durations.written(repeat)
-            yield Finding(("expire_after",), f"must exceed {spelled(path)}, which is {built_in}")
 
 
 def _references(draft: Draft) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,16 +14,35 @@ SECRETS = ("webhook_url", "password", "bot_token", "token")
 # No credential is longer; and a file that never ends, such as /dev/zero, must.
 _LONGEST = 65_536
 
+# Tells whether a file still holds the same, without holding it; None: it can't be read.
+Fingerprint = bytes | None
+
+
+def fingerprint(file: FilePath) -> Fingerprint:
+    """What the file holds now. A pipe or a device is never read: that would take from it what it holds."""
+    try:
+        if not file.is_file():
+            return None
+        with file.open("rb") as opened:
+            return _digest(opened.read(_LONGEST + 1))
+    except OSError:
+        return None
+
+
+def _digest(content: bytes) -> bytes:
+    return sha256(content).digest()
+
 
 class Reader:
     """Puts Secrets in the place of a document's secrets. Findings never hold a value, nor what may be one.
 
-    Relative paths start at ``folder``, that of the configuration file.
+    Relative paths start at ``folder``, that of the configuration file. ``files`` are those that were read.
     """
 
     def __init__(self, folder: FilePath, environ: Mapping[str, str]) -> None:
         """Read from files and from ``environ``."""
         self.findings: list[Finding] = []
+        self.files: dict[FilePath, Fingerprint] = {}
         self._folder = folder
         self._environ = environ
 
@@ -70,9 +90,12 @@ class Reader:
 
     def _from_file(self, name: str) -> str:
         """The file's text without one newline at its end."""
+        path = self._folder / name
         try:
-            with (self._folder / name).open("rb") as file:
+            with path.open("rb") as file:
                 content = file.read(_LONGEST + 1)
+            if path.is_file():
+                self.files[path] = _digest(content)
         except OSError as error:
             raise ValueError(f"can't read this file: {error.strerror}") from None
         except ValueError:
@@ -97,6 +120,20 @@ class Reader:
         if not _is_unicode(text):
             raise ValueError("this environment variable is not UTF-8")
         return text
+
+
+class Unopened(Reader):
+    """Opens no file and asks no variable: for what sends nothing, where no secrets are at hand."""
+
+    def __init__(self) -> None:
+        """Nothing is needed."""
+        super().__init__(FilePath(), {})
+
+    def _certificates(self, name: str, path: Path) -> str:
+        return name
+
+    def _secret(self, key: str, value: str, path: Path) -> Secret | None:
+        return Secret(value) if key in SECRETS else None
 
 
 def twins(name: str) -> tuple[str, str, str]:

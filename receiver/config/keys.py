@@ -73,7 +73,9 @@ GroupInterval = Annotated[
 RepeatInterval = Annotated[
     Duration,
     Meta(
-        description="How long after its last message a group that still fires is told again. Default 4h.",
+        description="How long after a group's last message alerts that still fire are told again, as a reminder. "
+        "Only a firing that Alertmanager repeats reminds, never a timer; group_interval earlier is close enough. "
+        "Default 4h.",
         examples=["4h"],
         extra_json_schema=POSITIVE,
     ),
@@ -81,28 +83,35 @@ RepeatInterval = Annotated[
 Urgent = Annotated[
     tuple[MatcherText, ...],
     Meta(
-        description="Matcher sets; an alert that any one of them matches is told at once. "
-        "Default ['severity=\"critical\"']."
+        description="Matcher sets, any one of which is enough: an alert that begins to fire and matches is told at "
+        "once, heeding urgent_interval alone. They see the labels as they came, without severity.aliases. "
+        "[]: nothing is urgent. Default ['severity=\"critical\"'].",
+        examples=[['severity="critical"', 'severity="page",env="prod"']],
     ),
 ]
 UrgentInterval = Annotated[
     Duration,
     Meta(
         description="The least time between two urgent messages of one group; doubles up to group_interval while "
-        "urgent news keeps coming. Default 1m.",
+        "urgent news keeps coming, and starts anew after a group_interval without any. Default 1m.",
         examples=["1m"],
     ),
 ]
 DigestInterval = Annotated[
     Duration,
-    Meta(description="How long a throttled channel gathers before its next digest. Default 1m.", examples=["1m"]),
+    Meta(
+        description="The least time between two digests of a throttled channel; only urgent news goes out in between. "
+        "Default 1m.",
+        examples=["1m"],
+    ),
 ]
 MinSeverity = Annotated[Level, Meta(description="The lowest severity that this tells of. Default info.")]
 SendResolved = Annotated[bool, Meta(description="Whether resolved alerts are told. Default true.")]
 RetryFor = Annotated[
     Duration,
     Meta(
-        description="How long the news of a closed alert is retried before it is dead. Default 24h.",
+        description="How long the news of a resolved alert waits for a channel that fails, before it is dead; what "
+        "still fires never dies of age. Also how long a removed channel keeps what it has not told. Default 24h.",
         examples=["24h"],
         extra_json_schema=POSITIVE,
     ),

@@ -1,14 +1,14 @@
 """Loading the configuration file: all of its problems at once, or the configuration and its warnings."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from receiver.config import checks, not_yet, validation
-from receiver.config.credentials import Reader
+from receiver.config import advice, checks, not_yet, validation
+from receiver.config.credentials import Fingerprint, Reader, Unopened
 from receiver.config.document import BadDocument, Document
-from receiver.config.draft import convert, draft, without
+from receiver.config.draft import Draft, convert, draft, without
 from receiver.config.problems import ConfigError, Finding, Problem, spelled
 from receiver.config.types import Config, ConsoleChannel
 
@@ -18,10 +18,14 @@ LARGEST = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that can be used, and what its author should know."""
+    """A configuration that can be used, and what its author should know.
+
+    ``secret_files``: the files that secrets were read from, each with the fingerprint of what it held.
+    """
 
     config: Config
     warnings: tuple[Problem, ...] = ()
+    secret_files: Mapping[Path, Fingerprint] = field(default_factory=dict)
 
 
 def embedded() -> Loaded:
@@ -29,23 +33,42 @@ def embedded() -> Loaded:
     return Loaded(Config(channels=(ConsoleChannel(name="console"),)))
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+def load(path: Path, environ: Mapping[str, str] | None) -> Loaded:
     """Load the file with the secrets it names; ``environ`` has those of ``x_env`` keys.
 
-    Raises ConfigError with everything that is wrong.
+    None leaves the secrets in files and variables unread, for what sends nothing. Raises ConfigError with everything
+    that is wrong.
     """
     document = _document(path)
     data = _mapping(path, document)
-    unsound = validation.findings(data)
-    sound = without(data, unsound)
-    reader = Reader(path.parent, environ)
-    reader.read(sound)
-    found = [*document.findings, *unsound, *reader.findings]
-    found += checks.findings(draft(data, sound, found))
+    reader = Unopened() if environ is None else Reader(path.parent, environ)
+    sound, drafted, found = _judged(data, reader, document.findings)
     if found:
         raise ConfigError(_problems(path, document, found))
+    warnings = [*not_yet.warnings(data), *advice.findings(drafted)]
+    return Loaded(convert(sound, Config), tuple(_problems(path, document, warnings)), reader.files)
+
+
+def judge(data: dict[str, Any]) -> Config | list[Finding]:
+    """The configuration that the data is, secrets in files and variables unread, else everything wrong with it."""
+    sound, _, found = _judged(data, Unopened())
+    if found:
+        return list(dict.fromkeys(found))
     config: Config = convert(sound, Config)
-    return Loaded(config, tuple(_problems(path, document, _warnings(data, config))))
+    return config
+
+
+def _judged(
+    data: dict[str, Any], reader: Reader, amiss: Sequence[Finding] = ()
+) -> tuple[dict[str, Any], Draft, list[Finding]]:
+    """The data without its mistakes, as far as it could be read, and all of them; ``amiss`` was found before."""
+    unsound = validation.findings(data)
+    sound = without(data, unsound)
+    reader.read(sound)
+    found = [*amiss, *unsound, *reader.findings]
+    drafted = draft(data, sound, found)
+    found += checks.findings(drafted)
+    return sound, drafted, found
 
 
 def _document(path: Path) -> Document:
@@ -72,14 +95,6 @@ def _mapping(path: Path, document: Document) -> dict[str, Any]:
     else:
         wrong = Problem(str(path), 1, "", "the file must be a mapping (key: value)", "begin with channels:")
     raise ConfigError([wrong])
-
-
-def _warnings(data: dict[str, Any], config: Config) -> Iterator[Finding]:
-    yield from not_yet.warnings(data)
-    if all(channel.matchers for channel in config.channels):
-        yield Finding(
-            ("channels",), "no channel takes every alert", "one without matchers would tell what no other takes"
-        )
 
 
 def _problems(path: Path, document: Document, found: Iterable[Finding]) -> list[Problem]:

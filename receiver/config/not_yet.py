@@ -13,14 +13,7 @@ _ACCEPTED = "accepted, but not in force yet"
 # By path, without indexes; ``*`` stands for ``defaults`` and ``channels``.
 NOT_YET = {
     "storage.retention": _ACCEPTED,
-    "expire_after": _ACCEPTED,
-    "reorder_window": _ACCEPTED,
     "notices": _ACCEPTED,
-    "*.repeat_interval": _ACCEPTED,
-    "*.urgent": _ACCEPTED,
-    "*.urgent_interval": _ACCEPTED,
-    "*.digest_interval": _ACCEPTED,
-    "*.retry_for": _ACCEPTED,
     "*.fallback_after": _ACCEPTED,
     "channels.fallback": _ACCEPTED,
     "channels.mention": _ACCEPTED,

@@ -31,6 +31,9 @@ def resolve(config: Config) -> Policy:
         channels=tuple(_channel(config, channel, severity) for channel in config.channels),
         severity=severity,
         ignore_labels=frozenset(config.ignore_labels),
+        expire_after=int(config.expire_after),
+        reorder_window=int(config.reorder_window),
+        compile_pattern=compile_pattern,
     )
 
 
@@ -65,8 +68,13 @@ def _channel(config: Config, channel: AnyChannel, severity: SeverityScale) -> Ch
         group_wait=int(settings.group_wait),
         group_threshold=settings.group_threshold,
         group_interval=int(settings.group_interval),
+        repeat_interval=int(settings.repeat_interval),
+        urgent=tuple(parse(text, compile_pattern) for text in settings.urgent),
+        urgent_interval=int(settings.urgent_interval),
+        digest_interval=int(settings.digest_interval),
         throttle=_throttle(settings.throttle),
         send_resolved=settings.send_resolved,
+        retry_for=int(settings.retry_for),
     )
 
 

@@ -300,8 +300,8 @@ class Config(Section, kw_only=True, frozen=True):
     expire_after: Annotated[
         Duration,
         Meta(
-            description="How long after it was last confirmed an alert still counts as firing; "
-            "must exceed every repeat_interval. Default 24h.",
+            description="How long an alert that nobody confirms is still counted among those that also fire; "
+            "it stays open, and the lapse itself is not told. Must exceed Alertmanager's repeat_interval. Default 24h.",
             examples=["24h"],
             extra_json_schema=POSITIVE,
         ),
@@ -309,7 +309,8 @@ class Config(Section, kw_only=True, frozen=True):
     reorder_window: Annotated[
         Duration,
         Meta(
-            description="How long a firing that another HA peer has already resolved is held. Default 2m.",
+            description="How long a firing is held that began before another HA peer resolved the alert: a resolve "
+            "meanwhile shows that it came late. 0: it fires again at once. Default 2m.",
             examples=["2m"],
         ),
     ] = lasting("2m")

@@ -15,9 +15,12 @@ class Told(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One alert in a message. ``again`` marks an episode that was reopened ("firing again").
+    """One alert in a message.
 
-    ``severity`` is the level's name as configured, never the raw label. All other texts are hostile input.
+    ``again`` marks an episode that was reopened ("firing again"). ``urgent``: its opening matched the channel's
+    ``urgent``. ``reminder``: its firing was told before. ``after_mute``: it was held by a mute that has ended ("still
+    firing after mute"). ``severity`` is the level's name as configured, never the raw label. All other texts are
+    hostile input.
     """
 
     told: Told
@@ -32,17 +35,23 @@ class Line:
     links: Mapping[str, str] = field(default_factory=dict)
     defect: str | None = None
     again: bool = False
+    urgent: bool = False
+    reminder: bool = False
+    after_mute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """The content of one message.
 
+    ``kind`` is ``group``, or ``digest`` for the news of several ``groups``, which then may have no ``group`` in common.
     ``lines`` are the first of the news in the order they matter (at most 500), ``firing``, ``resolved`` and
     ``fired_and_resolved`` count all of it. ``also_firing`` counts the group's other firing alerts, told before;
-    ``also_firing_lines`` are the first of them. ``truncated`` counts the alerts that Alertmanager's ``max_alerts``
-    cut off before they reached us. ``group`` holds the values of the ``group_by`` labels that are not empty.
-    ``composed_at`` is in UTC milliseconds.
+    ``also_firing_lines`` are the first of them, ``also_confirmed_at`` is when the one that was not seen for longest
+    was last seen. ``truncated`` counts the alerts that Alertmanager's ``max_alerts`` cut off before they reached us.
+    ``group`` holds the values of the ``group_by`` labels that are not empty.
+    ``composed_at`` is in UTC milliseconds. ``urgent`` counts the urgent among the news; their lines come first.
+    ``mutes`` counts the mutes that are active on this channel.
     """
 
     channel: str
@@ -57,8 +66,12 @@ class Content:
     lines: tuple[Line, ...]
     also_firing: int = 0
     also_firing_lines: tuple[Line, ...] = ()
+    also_confirmed_at: int | None = None
     truncated: int = 0
     external_url: str = ""
+    groups: int = 1
+    urgent: int = 0
+    mutes: int = 0
 
     @property
     def news(self) -> int:

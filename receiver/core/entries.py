@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from receiver.core.alerts import Status
-from receiver.core.content import Told
 from receiver.core.episodes import Change
 
 
@@ -49,7 +48,9 @@ class Delivery:
 
     ``version`` counts the entries that waited here; ``claimed`` is the version on its way in a message, None when
     none is. ``status`` is the newest status heard, ``told`` the newest one that a provider took. ``since`` is when
-    the oldest news not yet told arrived.
+    the oldest news not yet told arrived, ``arrived_at`` when the newest entry did. ``owes`` is the earlier episode of
+    the alert of whose firing the channel may have told, and not of its end. ``muted``: a mute holds it, or did until
+    it waited again.
     """
 
     channel_id: int
@@ -64,6 +65,15 @@ class Delivery:
     since: int = 0
     severity: int = 0
     duplicates: int = 0
+    urgent: bool = False
+    muted: bool = False
+    owes: int | None = None
+    arrived_at: int = 0
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether its newest entry says for the first time that the alert fires; a reminder says it again."""
+        return self.status is Status.FIRING and self.told is None
 
     @property
     def waits(self) -> bool:
@@ -76,11 +86,9 @@ class Delivery:
         return self.told is not None or self.claimed is not None
 
     @property
-    def line(self) -> Told:
-        """What a message composed now would say of it."""
-        if self.status is Status.FIRING:
-            return Told.FIRING
-        return Told.FIRED_AND_RESOLVED if self.told is None else Told.RESOLVED
+    def owes_end(self) -> bool:
+        """Whether people may believe that the alert fires, because of this channel."""
+        return self.may_have_told and self.told is not Status.RESOLVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +100,50 @@ class Ruling:
     displaced: Outcome | None = None
 
 
-NEWER_EPISODE = "a newer episode of the alert came while it waited"
-
 OPENING = Ruling("opening")
+REMINDS = Ruling("still firing, and the group was last told longer ago than repeat_interval")
 REPEATED = Ruling("already told or waiting", Outcome.DUPLICATE)
 OUT_OF_ORDER = Ruling("ended before the episode began", Outcome.STALE)
 OUTVOTED = Ruling("the same notification says that it fires", Outcome.STALE)
 NOBODY_TOLD = Ruling("nobody was told of the firing", Outcome.UNANNOUNCED)
 NOT_WANTED = Ruling("send_resolved is off", Outcome.UNANNOUNCED)
+NOT_WANTED_EITHER = Ruling("send_resolved is off", Outcome.UNANNOUNCED, displaced=Outcome.SUPERSEDED)
 NEVER_SEEN = Ruling("no firing was ever received", Outcome.UNANNOUNCED)
 BRIEF = Ruling("resolved within group_wait", Outcome.UNANNOUNCED, displaced=Outcome.SUPERSEDED)
+ENDED_MUTED = Ruling("ended while muted", Outcome.UNANNOUNCED, displaced=Outcome.MUTED)
 FIRED_AND_RESOLVED = Ruling("fired and resolved while it waited", displaced=Outcome.SUPERSEDED)
 RESOLVES = Ruling("resolves what was told")
+RESOLVES_UNTOLD_NEWS = Ruling("resolves what was told before", displaced=Outcome.SUPERSEDED)
+RESOLVES_MUTED_NEWS = Ruling("resolves what was told before the mute", displaced=Outcome.MUTED)
+
+# Why entries end that no event of their own has ended.
+NEWER_EPISODE = "a newer episode of the alert came while it waited"
+NEWER_RESOLVE = "another peer's resolve came while it was held"
+ENDED_BEFORE_TOLD = "fired and resolved, muted when it would have been told"
+ROUTED_AWAY = "a new configuration no longer sends it here"
+CHANNEL_REMOVED = "its channel was removed from the configuration"
+TOO_OLD = "over, and not delivered within retry_for"
 
 
-def rule_firing(delivery: Delivery | None) -> Ruling:
-    """A firing of the open episode: news for a channel that was never told and owes nothing, else a duplicate."""
+def rule_firing(delivery: Delivery | None, *, reminds: bool) -> Ruling:
+    """A firing of the open episode: news for a channel that was never told and owes nothing.
+
+    What was told is told again where it ``reminds``: its group's last message is old enough.
+    """
     if delivery is None or not (delivery.waits or delivery.may_have_told):
         return OPENING
+    if reminds and not delivery.waits and delivery.claimed is None and delivery.told is Status.FIRING:
+        return REMINDS
     return REPEATED
 
 
 def rule_resolved(
-    delivery: Delivery | None, change: Change, *, group_wait: int, send_resolved: bool, now: int
+    delivery: Delivery | None, change: Change, *, owed: bool, group_wait: int, send_resolved: bool, now: int
 ) -> Ruling:
-    """A resolve that arrives ``now`` and did ``change`` to its episode."""
+    """A resolve that arrives ``now`` and did ``change`` to its episode.
+
+    ``owed``: the channel may have told of an earlier episode's firing, and not of its end.
+    """
     if change is Change.STALE:
         return OUT_OF_ORDER
     if change is Change.OUTVOTED:
@@ -129,8 +156,15 @@ def rule_resolved(
     if change is Change.ALREADY_CLOSED and delivery.status is Status.RESOLVED:
         owes_resolve = delivery.waits or delivery.phase is Phase.SENDING
         return REPEATED if owes_resolve or delivery.told is Status.RESOLVED else NOBODY_TOLD
-    if not delivery.may_have_told:
-        if not delivery.waits:
+    believed = delivery.may_have_told or owed
+    if delivery.phase is Phase.HELD:
+        return RESOLVES_MUTED_NEWS if believed and send_resolved else ENDED_MUTED
+    if not delivery.waits:
+        if not believed:
             return NOBODY_TOLD
-        return BRIEF if now - delivery.since <= group_wait else FIRED_AND_RESOLVED
-    return RESOLVES if send_resolved else NOT_WANTED
+        return RESOLVES if send_resolved else NOT_WANTED
+    if believed and send_resolved:
+        return RESOLVES_UNTOLD_NEWS
+    if delivery.may_have_told:
+        return NOT_WANTED_EITHER
+    return BRIEF if now - delivery.since <= group_wait else FIRED_AND_RESOLVED

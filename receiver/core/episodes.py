@@ -1,7 +1,9 @@
 """One life of an alert, from firing to resolved, and what an event does to it.
 
 none ──firing──▶ open ──resolved──▶ closed ──firing, later start──▶ open (a new episode)
-                  │ ▲ └─firing: confirmed      └─firing, same start─▶ open (reopened: "firing again")
+                  │ ▲ └─firing: confirmed      ├─firing, older start─▶ open (reopened: "firing again")
+                  │ │                          └─the same from another peer─▶ held ──reorder_window──▶ open (reopened)
+                  │ │                                                           └──resolved──▶ stale
                   └─firing that starts well after the last sight: the resolve was lost, a new episode opens
 """
 
@@ -19,6 +21,8 @@ class Closing(StrEnum):
 
     RESOLVED = "resolved"
     LOST_RESOLVE = "lost_resolve"
+    STALE = "stale"
+    OVERTAKEN = "overtaken"
 
 
 class Change(StrEnum):
@@ -26,6 +30,7 @@ class Change(StrEnum):
 
     OPENS = "opens"
     REOPENS = "reopens"
+    HOLDS = "holds"
     REPLACES = "replaces"
     CONFIRMS = "confirms"
     CLOSES = "closes"
@@ -40,7 +45,8 @@ class Episode:
     """One life of an alert, as tracked.
 
     ``starts_at`` and ``ends_at`` are the sender's times, ``opened_at``, ``last_seen`` and ``closed_at`` ours.
-    ``resolved_by`` is the ``externalURL`` that sent the resolve. ``again`` marks a reopened life.
+    ``resolved_by`` is the ``externalURL`` that sent the resolve. ``again`` marks a reopened life. ``opens_at`` is set
+    while it is held: then it opens, unless a resolve shows before that the firing came out of order.
     """
 
     id: int
@@ -53,6 +59,7 @@ class Episode:
     closing: Closing | None = None
     resolved_by: str = ""
     again: bool = False
+    opens_at: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -60,10 +67,17 @@ class Episode:
         return self.closed_at is None
 
 
-def judge(latest: Episode | None, event: Alert, now: int) -> Change:
-    """What the event does, given the alert's latest episode (None: never seen) and its arrival ``now``."""
+def judge(latest: Episode | None, event: Alert, now: int, *, peer: str, reorder_window: int) -> Change:
+    """What the event does, arriving ``now``, given the alert's latest episode that is in effect (None: never seen).
+
+    ``peer`` is the ``externalURL`` of its notification: another one than that of the resolve may be an Alertmanager
+    that has not heard of the resolve yet.
+    """
     if event.status is Status.FIRING:
-        return _judge_firing(latest, event)
+        change = _judge_firing(latest, event)
+        if change is Change.REOPENS and latest is not None and peer != latest.resolved_by and reorder_window > 0:
+            return Change.HOLDS
+        return change
     if latest is None:
         return Change.NEVER_SEEN
     if not latest.is_open:

@@ -1,9 +1,9 @@
 """The configuration as the decisions see it: resolved, immutable, free of secrets. Read once per transaction."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from receiver.core.matchers import Matcher
+from receiver.core.matchers import Matcher, Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class Throttle:
 class ChannelPolicy:
     """What is decided for one channel. Durations in milliseconds.
 
-    ``group_by`` is None for ``['...']``, every label. ``min_severity`` is a rank of the severity scale.
+    ``group_by`` is None for ``['...']``, every label. ``min_severity`` is a rank of the severity scale. ``urgent``
+    are matcher sets, any one of which is enough.
     """
 
     name: str
@@ -60,14 +61,29 @@ class ChannelPolicy:
     group_wait: int
     group_threshold: int
     group_interval: int
+    repeat_interval: int
+    urgent: tuple[tuple[Matcher, ...], ...]
+    urgent_interval: int
+    digest_interval: int
     throttle: Throttle
     send_resolved: bool
+    retry_for: int
+
+    def is_urgent(self, labels: Mapping[str, str]) -> bool:
+        """Whether the opening of an alert with these labels is urgent here."""
+        return any(all(matcher.matches(labels) for matcher in matchers) for matchers in self.urgent)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All that decisions need of the configuration, channels in its order."""
+    """All that decisions need of the configuration, channels in its order. Durations in milliseconds.
+
+    ``compile_pattern`` compiles the regular expressions of mutes, which the store keeps as texts.
+    """
 
     channels: tuple[ChannelPolicy, ...]
     severity: SeverityScale
     ignore_labels: frozenset[str]
+    expire_after: int
+    reorder_window: int
+    compile_pattern: Callable[[str], Pattern] = field(compare=False, repr=False)

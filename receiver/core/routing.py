@@ -22,18 +22,18 @@ def addressed(policy: Policy, name: str | None) -> ChannelPolicy | None:
     return next((channel for channel in policy.channels if name in (channel.name, channel.alias)), None)
 
 
+def judge(labels: Mapping[str, str], severity: int, channel: ChannelPolicy) -> Verdict:
+    """The channel's answer to an alert of this rank."""
+    if not all(matcher.matches(labels) for matcher in channel.matchers):
+        return Verdict.UNMATCHED
+    return Verdict.FILTERED if severity < channel.min_severity else Verdict.TAKEN
+
+
 def route(
     labels: Mapping[str, str], severity: int, policy: Policy, only: ChannelPolicy | None = None
 ) -> tuple[Verdict, ...]:
     """The verdict of each channel on an alert of this rank, in the policy's order; with ``only``, no other is asked."""
-    verdicts = []
-    for channel in policy.channels:
-        if only is not None and channel is not only:
-            verdicts.append(Verdict.NOT_ADDRESSED)
-        elif not all(matcher.matches(labels) for matcher in channel.matchers):
-            verdicts.append(Verdict.UNMATCHED)
-        elif severity < channel.min_severity:
-            verdicts.append(Verdict.FILTERED)
-        else:
-            verdicts.append(Verdict.TAKEN)
-    return tuple(verdicts)
+    return tuple(
+        judge(labels, severity, channel) if only is None or channel is only else Verdict.NOT_ADDRESSED
+        for channel in policy.channels
+    )

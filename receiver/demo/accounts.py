@@ -96,6 +96,8 @@ WAITING_FOR = {
     Reason.WAIT: "waiting for others to join (group_wait)",
     Reason.THRESHOLD: "going out at once (group_threshold)",
     Reason.COOLDOWN: "joining the next message (group_interval)",
+    Reason.URGENT: "joining the next message, which is urgent (urgent_interval)",
+    Reason.REPEAT: "to be told again (repeat_interval)",
 }
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from receiver.core.alerts import Alert
 from receiver.core.episodes import Closing, Episode
 from receiver.store import schema
 from receiver.store.connect import Tx
-from receiver.store.upserts import Bulk, chunks, inserting, upserting
+from receiver.store.upserts import CHUNK, Bulk, chunks, inserting, upserting
 
 # What is kept of each annotation once an alert's annotations exceed the first figure; no message shows more.
 ANNOTATIONS_KEPT_WHOLE = 65_536
@@ -20,7 +20,7 @@ ANNOTATION_KEPT = 4_096
 
 @dataclass(slots=True)
 class TrackedAlert:
-    """One alert's row, with its latest episode."""
+    """One alert's row, with its latest episode that is in effect, and one that is ``held``."""
 
     id: int
     key: str
@@ -29,6 +29,7 @@ class TrackedAlert:
     labels: Mapping[str, str]
     routing_id: int | None = None
     episode: Episode | None = None
+    held: Episode | None = None
 
 
 class Known(NamedTuple):
@@ -37,33 +38,53 @@ class Known(NamedTuple):
     id: int
     routing_id: int | None
     episode: Episode | None
+    held: Episode | None = None
 
 
+_EPISODE = [
+    schema.episode.c.id.label("episode_id"),
+    schema.episode.c.starts_at,
+    schema.episode.c.opened_at,
+    schema.episode.c.last_seen,
+    schema.episode.c.ends_at,
+    schema.episode.c.closed_at,
+    schema.episode.c.closing,
+    schema.episode.c.resolved_by,
+    schema.episode.c.again,
+    schema.episode.c.opens_at,
+]
 _BY_KEY = (
-    select(
-        schema.alert.c.key,
-        schema.alert.c.id,
-        schema.alert.c.routing_id,
-        schema.episode.c.id.label("episode_id"),
-        schema.episode.c.starts_at,
-        schema.episode.c.opened_at,
-        schema.episode.c.last_seen,
-        schema.episode.c.ends_at,
-        schema.episode.c.closed_at,
-        schema.episode.c.closing,
-        schema.episode.c.resolved_by,
-        schema.episode.c.again,
-    )
+    select(schema.alert.c.key, schema.alert.c.id, schema.alert.c.routing_id, schema.alert.c.held_id, *_EPISODE)
     .join(schema.episode, schema.episode.c.id == schema.alert.c.episode_id, isouter=True)
     .where(schema.alert.c.key.in_(bindparam("keys", expanding=True)))
 )
+_HELD = select(schema.episode.c.alert_id, *_EPISODE).where(schema.episode.c.id.in_(bindparam("ids", expanding=True)))
+_HELD_UNTIL = (
+    select(
+        schema.alert.c.id,
+        schema.alert.c.key,
+        schema.alert.c.source,
+        schema.alert.c.fingerprint,
+        schema.alert.c.labels,
+    )
+    .join(schema.episode, schema.episode.c.id == schema.alert.c.held_id)
+    .where(schema.episode.c.opens_at.is_not(None), schema.episode.c.opens_at <= bindparam("now"))
+    .order_by(schema.episode.c.opens_at, schema.episode.c.id)
+    .limit(CHUNK)
+)
+_NEXT_HELD_UNTIL = select(func.min(schema.episode.c.opens_at)).where(schema.episode.c.opens_at.is_not(None))
+_CLAMP_HELD = (
+    update(schema.episode)
+    .where(schema.episode.c.opens_at.is_not(None), schema.episode.c.opens_at > bindparam("latest"))
+    .values(opens_at=bindparam("latest"))
+)
 _SAVE_ALERT = upserting(schema.alert)
 _SAVE_EPISODE = upserting(schema.episode)
-_CLOSE_EPISODE = Bulk(
+_MOVE_EPISODE = Bulk(
     update(schema.episode)
     .where(schema.episode.c.id == bindparam("episode"))
-    .values(closed_at=bindparam("at"), closing=bindparam("why")),
-    ("at", "why", "episode"),
+    .values(closed_at=bindparam("at"), closing=bindparam("why"), opens_at=bindparam("held_until")),
+    ("at", "why", "held_until", "episode"),
 )
 _ROUTING = select(schema.routing).where(schema.routing.c.verdicts.in_(bindparam("verdicts", expanding=True)))
 _NEW_ROUTING = inserting(schema.routing)
@@ -73,15 +94,41 @@ def load(tx: Tx, keys: Sequence[str]) -> dict[str, Known]:
     """What is known of these alerts, by their key."""
     found: dict[str, Known] = {}
     for chunk in chunks(keys):
-        for key, id_, routing_id, episode_id, *episode in tx.tuples(_BY_KEY, {"keys": chunk}):
+        held: dict[int, str] = {}
+        for key, id_, routing_id, held_id, episode_id, *episode in tx.tuples(_BY_KEY, {"keys": chunk}):
             found[key] = Known(id_, routing_id, None if episode_id is None else _episode(id_, episode_id, *episode))
+            if held_id is not None:
+                held[held_id] = key
+        if held:
+            for alert_id, episode_id, *episode in tx.tuples(_HELD, {"ids": list(held)}):
+                key = held[episode_id]
+                found[key] = found[key]._replace(held=_episode(alert_id, episode_id, *episode))
     return found
 
 
+def held_until(tx: Tx, now: int) -> list[TrackedAlert]:
+    """Alerts whose held firing is to open by now, some of them; their episodes are not loaded."""
+    return [
+        TrackedAlert(row["id"], row["key"], row["source"], row["fingerprint"], parse(row["labels"]))
+        for row in tx.rows(_HELD_UNTIL, {"now": now})
+    ]
+
+
+def next_held_until(tx: Tx) -> int | None:
+    """When the next held firing opens."""
+    at: int | None = tx.scalar(_NEXT_HELD_UNTIL)
+    return at
+
+
+def clamp_held(tx: Tx, latest: int) -> None:
+    """No firing is held longer than this: a clock that stepped back has lengthened its wait."""
+    tx.run(_CLAMP_HELD, {"latest": latest})
+
+
 def _episode(alert_id: int, id_: int, *columns: Any) -> Episode:
-    starts_at, opened_at, last_seen, ends_at, closed_at, closing, resolved_by, again = columns
+    starts_at, opened_at, last_seen, ends_at, closed_at, closing, *rest = columns
     closed = Closing(closing) if closing else None
-    return Episode(id_, alert_id, starts_at, opened_at, last_seen, ends_at, closed_at, closed, resolved_by, again)
+    return Episode(id_, alert_id, starts_at, opened_at, last_seen, ends_at, closed_at, closed, *rest)
 
 
 def save(tx: Tx, alerts: Iterable[TrackedAlert]) -> None:
@@ -97,6 +144,7 @@ def save(tx: Tx, alerts: Iterable[TrackedAlert]) -> None:
                 dump(alert.labels),
                 alert.routing_id,
                 alert.episode.id if alert.episode else None,
+                alert.held.id if alert.held else None,
             )
             for alert in alerts
         ],
@@ -119,6 +167,7 @@ def save_episodes(tx: Tx, episodes: Iterable[tuple[Episode, Alert, str]]) -> Non
                 episode.closing,
                 episode.resolved_by,
                 episode.again,
+                episode.opens_at,
                 _dump_annotations(event.annotations),
                 dump(event.links),
                 event.generator_url,
@@ -130,9 +179,9 @@ def save_episodes(tx: Tx, episodes: Iterable[tuple[Episode, Alert, str]]) -> Non
     )
 
 
-def close_episodes(tx: Tx, episodes: Iterable[Episode]) -> None:
-    """Write that these episodes are closed, and nothing else of them."""
-    tx.bulk(_CLOSE_EPISODE, [(episode.closed_at, episode.closing, episode.id) for episode in episodes])
+def move_episodes(tx: Tx, episodes: Iterable[Episode]) -> None:
+    """Write of these episodes whether and why they are closed, and until when held; nothing else of them."""
+    tx.bulk(_MOVE_EPISODE, [(episode.closed_at, episode.closing, episode.opens_at, episode.id) for episode in episodes])
 
 
 def intern_routings(tx: Tx, verdicts: Sequence[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from sqlalchemy import select
 
@@ -13,34 +14,46 @@ from receiver.store.upserts import upserting
 
 @dataclass(slots=True)
 class ChannelState:
-    """One channel's row. ``failures`` counts those in a row, ``retry_at`` ends the rest after the last of them."""
+    """One channel's row.
+
+    ``failures`` counts those in a row, ``failing_since`` is the first and ``retry_at`` ends the rest after the last of
+    them. ``accepted_at`` is when the provider last took a message. ``throttled_at`` is the last instant at which
+    something that was due had to wait for a token. ``largest_digest`` bounds the groups of a digest after one was
+    refused. ``catching_up``: nothing was sent yet since a downtime. ``routing`` tells whether the configuration has
+    changed in what decides where alerts go, ``retry_for`` (milliseconds) outlives the channel's own configuration.
+    """
 
     id: int
     name: str
     bucket: Bucket
+    retry_for: int
+    routing: str
     retired_at: int | None = None
-    throttled_since: int | None = None
+    throttled_at: int | None = None
     failures: int = 0
     failure_class: str | None = None
+    failing_since: int | None = None
     retry_at: int | None = None
+    accepted_at: int | None = None
+    last_digest_at: int | None = None
+    largest_digest: int | None = None
+    catching_up: bool = False
 
 
 _ALL = select(schema.channel)
 _SAVE = upserting(schema.channel)
 
 
+_OWN = [name for name in ChannelState.__slots__ if name != "bucket"]
+_ROW = attrgetter(*(name.replace("bucket_", "bucket.") for name in _SAVE.columns))
+
+
 def load(tx: Tx) -> dict[str, ChannelState]:
     """All channels ever configured, by name."""
     return {
         row["name"]: ChannelState(
-            id=row["id"],
-            name=row["name"],
             bucket=Bucket(row["bucket_level"], row["bucket_per"], row["bucket_at"]),
-            retired_at=row["retired_at"],
-            throttled_since=row["throttled_since"],
-            failures=row["failures"],
-            failure_class=row["failure_class"],
-            retry_at=row["retry_at"],
+            **{name: row[name] for name in _OWN},
         )
         for row in tx.rows(_ALL)
     }
@@ -48,21 +61,4 @@ def load(tx: Tx) -> dict[str, ChannelState]:
 
 def save(tx: Tx, channels: Iterable[ChannelState]) -> None:
     """Write the channels' rows."""
-    tx.bulk(
-        _SAVE,
-        [
-            (
-                channel.id,
-                channel.name,
-                channel.retired_at,
-                channel.bucket.level,
-                channel.bucket.per,
-                channel.bucket.at,
-                channel.throttled_since,
-                channel.failures,
-                channel.failure_class,
-                channel.retry_at,
-            )
-            for channel in channels
-        ],
-    )
+    tx.bulk(_SAVE, [_ROW(channel) for channel in channels])

@@ -71,7 +71,7 @@ class Store:
             with self._engine.begin() as connection:
                 migrations.migrate(connection, clock())
                 self._ids = {name: count(_next_id(connection, table)) for name, table in _NUMBERED.items()}
-        except (DBAPIError, sqlite3.Error, migrations.NewerSchema) as error:
+        except (DBAPIError, sqlite3.Error, migrations.UnknownSchema) as error:
             self.close()
             raise StoreUnavailable(f"can't open the store: {describe(error)}") from None
         # Readers wait for nobody and can't write; in memory there is only the one connection.
@@ -110,6 +110,7 @@ _NUMBERED = {
         schema.message,
         schema.attempt,
         schema.departure,
+        schema.mute,
     )
 }
 

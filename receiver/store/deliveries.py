@@ -1,17 +1,16 @@
-"""Deliveries, their groups, and what left the pending without a message."""
+"""Deliveries, and what left the pending without a message."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, bindparam, case, exists, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.entries import Delivery, Outcome, Phase
-from receiver.core.grouping import Group, Reason
 from receiver.store import schema
-from receiver.store.alerts import dump, parse
+from receiver.store.alerts import parse
 from receiver.store.connect import Tx
 from receiver.store.upserts import Bulk, chunks, inserting, upserting
 
@@ -24,61 +23,47 @@ _REPEAT = Bulk(
     .values(duplicates=schema.delivery.c.duplicates + bindparam("times")),
     ("times", "episode", "channel"),
 )
-_GROUPS_BY_KEY = select(schema.alert_group).where(schema.alert_group.c.key.in_(bindparam("keys", expanding=True)))
-_GROUPS_BY_ID = select(schema.alert_group).where(schema.alert_group.c.id.in_(bindparam("ids", expanding=True)))
-_SAVE_GROUP = upserting(schema.alert_group)
-# A message that its provider may have goes again before anything newer of its group.
-_HAS_OPEN_MESSAGE = exists().where(
-    schema.message.c.channel_id == schema.alert_group.c.channel_id,
-    schema.message.c.group_id == schema.alert_group.c.id,
-    schema.IS_OPEN,
-    schema.message.c.state != "partial",
-)
-_FIRST_DUE = (
-    select(schema.alert_group)
-    .where(
-        ~_HAS_OPEN_MESSAGE,
-        schema.alert_group.c.channel_id == bindparam("channel"),
-        schema.alert_group.c.due_at <= bindparam("now"),
-    )
-    # A group that failed three times goes last, so that what is wrong with it delays no other.
-    .order_by(
-        schema.alert_group.c.failures >= 3,
-        schema.alert_group.c.severity.desc(),
-        schema.alert_group.c.due_at,
-        schema.alert_group.c.labels,
-    )
-    .limit(1)
-)
-_NEXT_DUE_AT = select(func.min(schema.alert_group.c.due_at)).where(
+_d, _e, _a = schema.delivery, schema.episode, schema.alert
+_WITH_ALERT = select(_d, _a.c.id, _a.c.labels).join(_e, _e.c.id == _d.c.episode_id).join(_a, _a.c.id == _e.c.alert_id)
+_DUE = select(schema.alert_group.c.id).where(
     schema.alert_group.c.channel_id == bindparam("channel"),
-    schema.alert_group.c.due_at.is_not(None),
-    ~_HAS_OPEN_MESSAGE,
+    schema.alert_group.c.due_at <= bindparam("now"),
+    schema.alert_group.c.message_id.is_(None),
 )
-_CLAMP_DUE = (
-    update(schema.alert_group)
-    .where(schema.alert_group.c.channel_id == bindparam("channel"), schema.alert_group.c.due_at > bindparam("latest"))
-    .values(due_at=bindparam("latest"))
+_WAITING_OF_DUE = _WITH_ALERT.where(_d.c.group_id.in_(_DUE), _d.c.phase == Phase.WAITING)
+_PENDING = _WITH_ALERT.where(
+    schema.NOT_IDLE, _d.c.channel_id == bindparam("channel"), _d.c.phase.in_((Phase.WAITING, Phase.HELD))
+).order_by(_d.c.episode_id)
+_TOLD_FIRING = _WITH_ALERT.where(
+    _d.c.channel_id == bindparam("channel"),
+    _d.c.phase == Phase.IDLE,
+    _d.c.status == Status.FIRING,
+    _d.c.told == Status.FIRING,
+    _e.c.closed_at.is_(None),
 )
-_WAITING_OF_GROUPS = (
-    select(
-        schema.delivery.c.group_id,
-        func.count().label("waiting"),
-        func.sum(case((schema.delivery.c.status == Status.FIRING, 1), else_=0)).label("openings"),
-        func.min(schema.delivery.c.since).label("oldest_at"),
-        func.max(schema.delivery.c.severity).label("severity"),
-    )
-    .where(
-        schema.delivery.c.group_id.in_(bindparam("groups", expanding=True)),
-        schema.delivery.c.phase == Phase.WAITING,
-    )
-    .group_by(schema.delivery.c.group_id)
+_TOO_OLD = _WITH_ALERT.where(
+    schema.NOT_IDLE,
+    _d.c.channel_id == bindparam("channel"),
+    _d.c.phase == Phase.WAITING,
+    _d.c.since <= bindparam("latest"),
+    _d.c.arrived_at <= bindparam("latest"),
+    _d.c.status == Status.RESOLVED,
 )
-# One seek for each status, however much waits.
-_OLDEST = select(func.min(schema.delivery.c.since)).where(
-    schema.delivery.c.group_id == bindparam("group"),
-    schema.delivery.c.phase == Phase.WAITING,
-    schema.delivery.c.status == bindparam("status"),
+_OLDEST_OVER = select(func.min(_d.c.arrived_at)).where(
+    schema.NOT_IDLE,
+    _d.c.channel_id == bindparam("channel"),
+    _d.c.phase == Phase.WAITING,
+    _d.c.status == Status.RESOLVED,
+)
+_UNMUTE = (
+    update(_d)
+    .where(schema.NOT_IDLE, _d.c.channel_id == bindparam("channel"), _d.c.phase == Phase.HELD, _d.c.muted)
+    .values(phase=Phase.WAITING, arrived_at=bindparam("now"))
+)
+_GROUPS_MUTED = (
+    select(_d.c.group_id)
+    .distinct()
+    .where(schema.NOT_IDLE, _d.c.channel_id == bindparam("channel"), _d.c.phase == Phase.HELD, _d.c.muted)
 )
 _DEPART = inserting(schema.departure)
 
@@ -95,25 +80,64 @@ class Departure:
     reason: str
 
 
+class Entry(NamedTuple):
+    """A delivery with its alert's id and labels."""
+
+    delivery: Delivery
+    alert_id: int
+    labels: Mapping[str, str]
+
+
 def load(tx: Tx, episode_ids: Sequence[int]) -> dict[tuple[int, int], Delivery]:
     """The deliveries of these episodes, by (channel, episode)."""
     found = {}
     for chunk in chunks(episode_ids):
-        for channel_id, episode_id, group_id, phase, version, claimed, status, told, *rest in tx.tuples(
-            _OF_EPISODES, {"episodes": chunk}
-        ):
-            found[channel_id, episode_id] = Delivery(
-                channel_id,
-                episode_id,
-                group_id,
-                Phase(phase),
-                version,
-                claimed,
-                Status(status),
-                Status(told) if told else None,
-                *rest,
-            )
+        for row in tx.tuples(_OF_EPISODES, {"episodes": chunk}):
+            delivery = _delivery(*row)
+            found[delivery.channel_id, delivery.episode_id] = delivery
     return found
+
+
+def waiting(tx: Tx, channel_id: int, now: int) -> list[Entry]:
+    """What waits in the groups of the channel that are due."""
+    return [_with_alert(row) for row in tx.tuples(_WAITING_OF_DUE, {"channel": channel_id, "now": now})]
+
+
+def pending(tx: Tx, channel_id: int) -> list[Entry]:
+    """What waits or is held on the channel."""
+    return [_with_alert(row) for row in tx.tuples(_PENDING, {"channel": channel_id})]
+
+
+def told_firing(tx: Tx, channel_id: int) -> list[Entry]:
+    """What the channel has told as firing and still fires. Looks at everything tracked."""
+    return [_with_alert(row) for row in tx.tuples(_TOLD_FIRING, {"channel": channel_id})]
+
+
+def too_old(tx: Tx, channel_id: int, latest: int) -> list[Entry]:
+    """What waits on the channel to say that something is over, and arrived by ``latest``."""
+    return [_with_alert(row) for row in tx.tuples(_TOO_OLD, {"channel": channel_id, "latest": latest})]
+
+
+def _with_alert(row: Any) -> Entry:
+    *columns, alert_id, labels = row
+    return Entry(_delivery(*columns), alert_id, parse(labels))
+
+
+def _delivery(
+    channel_id: int,
+    episode_id: int,
+    group_id: int,
+    phase: str,
+    version: int,
+    claimed: int | None,
+    status: str,
+    told: str | None,
+    *rest: Any,
+) -> Delivery:
+    told_status = Status(told) if told else None
+    return Delivery(
+        channel_id, episode_id, group_id, Phase(phase), version, claimed, Status(status), told_status, *rest
+    )
 
 
 def save(tx: Tx, deliveries: Iterable[Delivery]) -> None:
@@ -124,95 +148,6 @@ def save(tx: Tx, deliveries: Iterable[Delivery]) -> None:
 def repeat(tx: Tx, times: Mapping[tuple[int, int], int]) -> None:
     """Count how often these deliveries, by (channel, episode), heard what they had heard before."""
     tx.bulk(_REPEAT, [(n, episode_id, channel_id) for (channel_id, episode_id), n in times.items()])
-
-
-def groups_by_key(tx: Tx, keys: Sequence[str]) -> list[Group]:
-    """The groups known by these keys."""
-    return [_group(row) for chunk in chunks(keys) for row in tx.rows(_GROUPS_BY_KEY, {"keys": chunk})]
-
-
-def groups_by_id(tx: Tx, ids: Sequence[int]) -> list[Group]:
-    """The groups with these ids."""
-    return [_group(row) for chunk in chunks(ids) for row in tx.rows(_GROUPS_BY_ID, {"ids": chunk})]
-
-
-def first_due(tx: Tx, channel_id: int, now: int) -> Group | None:
-    """The group whose turn it is: most severe first, then longest due; not one with a message still open."""
-    rows = tx.rows(_FIRST_DUE, {"channel": channel_id, "now": now})
-    return _group(rows[0]) if rows else None
-
-
-def next_due_at(tx: Tx, channel_id: int) -> int | None:
-    """When the next group of the channel becomes due; None when none waits."""
-    due_at: int | None = tx.scalar(_NEXT_DUE_AT, {"channel": channel_id})
-    return due_at
-
-
-def clamp_due(tx: Tx, channel_id: int, latest: int) -> None:
-    """No group of the channel is due later than this: a clock that stepped back has lengthened its wait."""
-    tx.run(_CLAMP_DUE, {"channel": channel_id, "latest": latest})
-
-
-def _group(row: RowMapping) -> Group:
-    return Group(
-        id=row["id"],
-        channel_id=row["channel_id"],
-        key=row["key"],
-        labels=parse(row["labels"]),
-        waiting=row["waiting"],
-        openings=row["openings"],
-        oldest_at=row["oldest_at"],
-        severity=row["severity"],
-        due_at=row["due_at"],
-        due_reason=Reason(row["due_reason"]) if row["due_reason"] else None,
-        last_sent_at=row["last_sent_at"],
-        truncated=row["truncated"],
-        failures=row["failures"],
-    )
-
-
-def save_groups(tx: Tx, groups: Iterable[Group]) -> None:
-    """Write the groups' rows."""
-    tx.bulk(
-        _SAVE_GROUP,
-        [
-            (
-                group.id,
-                group.channel_id,
-                group.key,
-                dump(group.labels),
-                group.waiting,
-                group.openings,
-                group.oldest_at,
-                group.severity,
-                group.due_at,
-                group.due_reason,
-                group.last_sent_at,
-                group.truncated,
-                group.failures,
-            )
-            for group in groups
-        ],
-    )
-
-
-def recount(tx: Tx, groups: Sequence[Group]) -> None:
-    """Set what waits in these groups from their rows."""
-    counted: dict[int, Any] = {}
-    for chunk in chunks([group.id for group in groups]):
-        counted.update({row["group_id"]: row for row in tx.rows(_WAITING_OF_GROUPS, {"groups": chunk})})
-    for group in groups:
-        row = counted.get(group.id)
-        group.waiting = row["waiting"] if row else 0
-        group.openings = row["openings"] if row else 0
-        group.oldest_at = row["oldest_at"] if row else None
-        group.severity = row["severity"] if row else 0
-
-
-def oldest_waiting(tx: Tx, group_id: int) -> int | None:
-    """The arrival of the group's oldest news that waits."""
-    found = [tx.scalar(_OLDEST, {"group": group_id, "status": status}) for status in Status]
-    return min((since for since in found if since is not None), default=None)
 
 
 def depart(tx: Tx, departures: Iterable[Departure], now: int) -> None:
@@ -233,3 +168,17 @@ def depart(tx: Tx, departures: Iterable[Departure], now: int) -> None:
             for departure in departures
         ],
     )
+
+
+def oldest_over(tx: Tx, channel_id: int) -> int | None:
+    """The arrival of the oldest entry that waits on the channel to say that something is over."""
+    at: int | None = tx.scalar(_OLDEST_OVER, {"channel": channel_id})
+    return at
+
+
+def unmute(tx: Tx, channel_id: int, now: int) -> list[int]:
+    """What mutes hold on the channel waits again from now on; the ids of its groups."""
+    group_ids = [row["group_id"] for row in tx.rows(_GROUPS_MUTED, {"channel": channel_id})]
+    if group_ids:
+        tx.run(_UNMUTE, {"channel": channel_id, "now": now})
+    return group_ids

@@ -4,20 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import RowMapping, and_, bindparam, case, func, insert, literal, select, update
+from sqlalchemy import and_, bindparam, case, exists, false, func, insert, select, update
 
 from receiver.core.alerts import Status
-from receiver.core.content import Line, Told
+from receiver.core.content import Told
 from receiver.core.entries import Outcome, Phase
 from receiver.core.retrying import Failure
 from receiver.store import schema
-from receiver.store.alerts import parse
 from receiver.store.connect import Tx
 from receiver.store.upserts import inserting
-
-# A message renders the first of its lines and counts the rest.
-LINES_RENDERED = 500
-ALSO_FIRING_RENDERED = 50
 
 
 class State(StrEnum):
@@ -52,7 +47,6 @@ class Message:
     id: int
     uid: str
     channel_id: int
-    group_id: int
     channel_kind: str
     kind: str
     reason: str
@@ -60,6 +54,7 @@ class Message:
     items: int
     truncated: int
     claimed_at: int
+    groups: int = 1
     attempts: int = 0
     retry_at: int | None = None
 
@@ -72,6 +67,8 @@ _OPEN = (
 )
 _PAYLOAD = select(_m.c.payload).where(_m.c.id == bindparam("message"))
 _INSERT = _m.insert()
+_CARRY = inserting(schema.message_group)
+_CARRIED = select(schema.message_group).where(schema.message_group.c.message_id == bindparam("message"))
 _FIX = (
     update(_m)
     .where(_m.c.id == bindparam("message"), _m.c.state == State.CLAIMED)
@@ -85,10 +82,19 @@ _SETTLE = (
 )
 _PARTIAL = update(_m).where(_m.c.id == bindparam("message")).values(state=State.PARTIAL)
 _RETRY = update(_m).where(_m.c.id == bindparam("message")).values(attempts=_m.c.attempts + 1, retry_at=bindparam("at"))
+_owed = _d.alias("owed")
+_OWES_END = exists().where(
+    _owed.c.episode_id == _d.c.owes, _owed.c.channel_id == _d.c.channel_id, _owed.c.told == Status.FIRING
+)
 _LINE = case(
     (_d.c.status == Status.FIRING, Told.FIRING.value),
-    (_d.c.told.is_(None), Told.FIRED_AND_RESOLVED.value),
+    (and_(_d.c.told.is_(None), ~_OWES_END), Told.FIRED_AND_RESOLVED.value),
     else_=Told.RESOLVED.value,
+)
+_OF_GROUPS = _d.c.group_id.in_(
+    select(schema.alert_group.c.id).where(
+        schema.alert_group.c.message_id.is_not(None), schema.alert_group.c.message_id == bindparam("message")
+    )
 )
 _CLAIM_ITEMS = insert(_i).from_select(
     ["message_id", "episode_id", "version", "status", "line", "since", "severity"],
@@ -100,12 +106,10 @@ _CLAIM_ITEMS = insert(_i).from_select(
         _LINE,
         _d.c.since,
         _d.c.severity,
-    ).where(_d.c.group_id == bindparam("group"), _d.c.phase == Phase.WAITING),
+    ).where(_OF_GROUPS, _d.c.phase == Phase.WAITING),
 )
 _CLAIM_DELIVERIES = (
-    update(_d)
-    .where(_d.c.group_id == bindparam("group"), _d.c.phase == Phase.WAITING)
-    .values(phase=Phase.SENDING, claimed=_d.c.version)
+    update(_d).where(_OF_GROUPS, _d.c.phase == Phase.WAITING).values(phase=Phase.SENDING, claimed=_d.c.version)
 )
 _MEMBER = and_(
     _i.c.message_id == bindparam("message"),
@@ -120,6 +124,7 @@ _TOLD = (
         told=_i.c.status,
         told_at=bindparam("now"),
         claimed=None,
+        muted=case((_UNCHANGED, false()), else_=_d.c.muted),
         # What displaced a newer entry meanwhile has left nothing that waits.
         phase=case((_UNCHANGED, Phase.IDLE.value), (_d.c.phase == Phase.SENDING, Phase.IDLE.value), else_=_d.c.phase),
     )
@@ -134,49 +139,17 @@ _WAIT_AGAIN = (
         ),
     )
 )
+_GIVE_UP = (
+    update(_d)
+    .where(_MEMBER)
+    .values(claimed=None, phase=case((_d.c.phase == Phase.SENDING, Phase.IDLE.value), else_=_d.c.phase))
+)
+_LOST = update(_i).where(_MEMBER, _UNCHANGED).values(outcome=bindparam("outcome"))
 _OVERTAKEN = update(_i).where(_MEMBER, ~_UNCHANGED).values(outcome=Outcome.SUPERSEDED)
 _DELIVERED = update(_i).where(_i.c.message_id == bindparam("message")).values(outcome=Outcome.DELIVERED)
 _ARRIVALS = (
     select(_i.c.since, func.count().label("n")).where(_i.c.message_id == bindparam("message")).group_by(_i.c.since)
 )
-_COUNTS = select(_i.c.line, func.count().label("n")).where(_i.c.message_id == bindparam("message")).group_by(_i.c.line)
-_FACTS = [
-    _e.c.starts_at,
-    _e.c.ends_at,
-    _e.c.last_seen,
-    _e.c.again,
-    _e.c.annotations,
-    _e.c.links,
-    _e.c.generator_url,
-    _e.c.external_url,
-    _e.c.defect,
-    _a.c.labels,
-    _a.c.fingerprint,
-]
-_LINES = (
-    select(_i.c.line, _i.c.severity, *_FACTS)
-    .join(_e, _e.c.id == _i.c.episode_id)
-    .join(_a, _a.c.id == _e.c.alert_id)
-    .where(_i.c.message_id == bindparam("message"))
-    .order_by(_i.c.line != Told.FIRING, _i.c.severity.desc(), _e.c.starts_at, _a.c.labels)
-    .limit(LINES_RENDERED)
-)
-_STILL_FIRING = and_(
-    _d.c.group_id == bindparam("group"),
-    _d.c.phase == Phase.IDLE,
-    _d.c.status == Status.FIRING,
-    _d.c.told == Status.FIRING,
-    _e.c.closed_at.is_(None),
-)
-_ALSO_FIRING = (
-    select(literal(Told.FIRING.value).label("line"), _d.c.severity, *_FACTS)
-    .join(_e, _e.c.id == _d.c.episode_id)
-    .join(_a, _a.c.id == _e.c.alert_id)
-    .where(_STILL_FIRING)
-    .order_by(_d.c.severity.desc(), _e.c.starts_at, _a.c.labels)
-    .limit(ALSO_FIRING_RENDERED)
-)
-_COUNT_ALSO_FIRING = select(func.count()).select_from(_d.join(_e, _e.c.id == _d.c.episode_id)).where(_STILL_FIRING)
 _ATTEMPT = schema.attempt.insert()
 _r, _newer = schema.recipient, schema.recipient.alias("newer")
 _EXPECT = inserting(_r)
@@ -212,10 +185,20 @@ def payload(tx: Tx, message: Message) -> bytes:
 
 
 def claim(tx: Tx, message: Message) -> None:
-    """Insert the message with all that waits in its group as its members."""
+    """Insert the message with all that waits in the groups that are marked as its own."""
     tx.run(_INSERT, {name: getattr(message, name) for name in Message.__slots__})
-    tx.run(_CLAIM_ITEMS, {"message": message.id, "group": message.group_id})
-    tx.run(_CLAIM_DELIVERIES, {"group": message.group_id})
+    tx.run(_CLAIM_ITEMS, {"message": message.id})
+    tx.run(_CLAIM_DELIVERIES, {"message": message.id})
+
+
+def carry(tx: Tx, message_id: int, groups: Sequence[tuple[int, bool, int]]) -> None:
+    """Note the groups of a message: id, whether its news is urgent, how many alerts ``max_alerts`` cut off."""
+    tx.bulk(_CARRY, [(message_id, *group) for group in groups])
+
+
+def carried(tx: Tx, message_id: int) -> dict[int, tuple[bool, int]]:
+    """The groups of a message by id, each with whether its news is urgent and how many were cut off."""
+    return {row["group_id"]: (row["urgent"], row["truncated"]) for row in tx.rows(_CARRIED, {"message": message_id})}
 
 
 def fix(tx: Tx, message: Message, subject: str, fixed: bytes, recipients: Sequence[str]) -> None:
@@ -230,14 +213,15 @@ def awaited(tx: Tx, message: Message) -> list[str]:
 
 
 def outdate(tx: Tx, message: Message, now: int) -> list[Message]:
-    """Ask no recipient who has this message for an older one of its group any more.
+    """Ask no recipient who has this message for an older one of the same groups any more.
 
     Returns the older messages that have nobody left to ask.
     """
+    groups = carried(tx, message.id).keys()
     older = [
         each
         for each in open_messages(tx, message.channel_id)
-        if each.state is State.PARTIAL and each.group_id == message.group_id and each.id < message.id
+        if each.state is State.PARTIAL and each.id < message.id and carried(tx, each.id).keys() <= groups
     ]
     for each in older:
         tx.run(_OVERTAKE, {"older": each.id, "newer": message.id, "now": now})
@@ -280,44 +264,17 @@ def release(tx: Tx, message: Message) -> int:
     return overtaken
 
 
+def give_up(tx: Tx, message: Message, outcome: Outcome) -> tuple[int, int]:
+    """End the members' entries so; how many did, and how many were superseded because something newer waits."""
+    lost = tx.run(_LOST, {"message": message.id, "channel": message.channel_id, "outcome": outcome})
+    overtaken = tx.run(_OVERTAKEN, {"message": message.id, "channel": message.channel_id})
+    tx.run(_GIVE_UP, {"message": message.id, "channel": message.channel_id})
+    return lost, overtaken
+
+
 def arrivals(tx: Tx, message: Message) -> list[tuple[int, int]]:
     """When the members' news arrived, as (instant, how many)."""
     return [(row["since"], row["n"]) for row in tx.rows(_ARRIVALS, {"message": message.id})]
-
-
-def counts(tx: Tx, message: Message) -> dict[Told, int]:
-    """How many members say what."""
-    return {Told(row["line"]): row["n"] for row in tx.rows(_COUNTS, {"message": message.id})}
-
-
-def lines(tx: Tx, message: Message, levels: Sequence[str]) -> tuple[tuple[Line, ...], str]:
-    """The first lines of the message, most important first, and the ``externalURL`` of the first."""
-    rows = tx.rows(_LINES, {"message": message.id})
-    return tuple(_line(row, levels) for row in rows), rows[0]["external_url"] if rows else ""
-
-
-def also_firing(tx: Tx, group_id: int, levels: Sequence[str]) -> tuple[int, tuple[Line, ...]]:
-    """How many other alerts of the group fire, told before; and the first of them."""
-    n: int = tx.scalar(_COUNT_ALSO_FIRING, {"group": group_id})
-    return n, tuple(_line(row, levels) for row in tx.rows(_ALSO_FIRING, {"group": group_id}))
-
-
-def _line(row: RowMapping, levels: Sequence[str]) -> Line:
-    return Line(
-        told=Told(row["line"]),
-        # The scale may have lost levels since the rank was stored.
-        severity=levels[min(row["severity"], len(levels) - 1)],
-        labels=parse(row["labels"]),
-        annotations=parse(row["annotations"]),
-        starts_at=row["starts_at"],
-        ends_at=row["ends_at"],
-        last_seen=row["last_seen"],
-        generator_url=row["generator_url"],
-        fingerprint=row["fingerprint"],
-        links=parse(row["links"]),
-        defect=row["defect"],
-        again=row["again"],
-    )
 
 
 def attempted(tx: Tx, message: Message, began_at: int, took: int, code: int | None, failure: Failure | None) -> None:

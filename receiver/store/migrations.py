@@ -11,28 +11,33 @@ from sqlalchemy import Connection, func, inspect, select
 from receiver.store import schema
 
 
-class NewerSchema(Exception):
-    """The store was written by a newer version of this program."""
+class UnknownSchema(Exception):
+    """The store was written by a newer version of this program, or before its first release."""
 
 
 def _first_schema(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
+# Stores from before the first release have the version 1; no step leads away from there.
+UNRELEASED = 1
 STEPS: tuple[Callable[[Connection], None], ...] = (_first_schema,)
+NEWEST = UNRELEASED + len(STEPS)
 
 
 def migrate(connection: Connection, now: int) -> None:
-    """Bring the store to this program's schema, within the caller's transaction; raises NewerSchema."""
+    """Bring the store to this program's schema, within the caller's transaction; raises UnknownSchema."""
     table = schema.schema_version
-    found = 0
+    found = UNRELEASED
     if inspect(connection).has_table(table.name):
         found = connection.execute(select(func.max(table.c.version))).scalar() or 0
-    if found > len(STEPS):
-        raise NewerSchema(
-            f"the store has schema version {found}, this program knows versions up to {len(STEPS)}: "
+        if found == UNRELEASED:
+            raise UnknownSchema("the store was written before the first release: begin with a new file")
+    if found > NEWEST:
+        raise UnknownSchema(
+            f"the store has schema version {found}, this program knows versions up to {NEWEST}: "
             "run the newer program, or restore the backup made before the upgrade"
         )
-    for version, step in enumerate(STEPS[found:], start=found + 1):
+    for version, step in enumerate(STEPS[found - UNRELEASED :], start=found + 1):
         step(connection)
         connection.execute(table.insert(), {"version": version, "migrated_at": now})

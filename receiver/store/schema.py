@@ -1,8 +1,10 @@
 """The tables. Times are integer UTC milliseconds.
 
     channel ◀── alert_group ◀── delivery ──▶ episode ──▶ alert ──▶ routing
-       ▲                          ▲
-       └──────── message ◀── message_item        attempt, recipient ──▶ message
+       ▲             ▲            ▲
+       │       message_group   message_item
+       │             ▼            ▼
+       └───────────────── message ◀── attempt, recipient
 
 A delivery is what one channel knows of one episode. A message fixes the versions of deliveries that it tells.
 The ledger counts entries in the same transaction that moves them.
@@ -35,7 +37,8 @@ schema_version = Table(
     Column("migrated_at", Instant, nullable=False),
 )
 
-# Written by every readiness probe: being able to commit is what ready means.
+# Written by every readiness probe, since being able to commit is what ready means; and by every sweep, so that a
+# process that starts knows how long there was none.
 commit_probe = Table(
     "commit_probe",
     metadata,
@@ -49,13 +52,20 @@ channel = Table(
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("retired_at", Instant),
+    Column("retry_for", BigInteger, nullable=False),
+    Column("routing", Text, nullable=False),
     Column("bucket_level", BigInteger, nullable=False),
     Column("bucket_per", BigInteger, nullable=False),
     Column("bucket_at", Instant, nullable=False),
-    Column("throttled_since", Instant),
+    Column("throttled_at", Instant),
     Column("failures", Integer, nullable=False),
     Column("failure_class", Text),
+    Column("failing_since", Instant),
     Column("retry_at", Instant),
+    Column("accepted_at", Instant),
+    Column("last_digest_at", Instant),
+    Column("largest_digest", Integer),
+    Column("catching_up", Boolean, nullable=False),
 )
 
 # Verdicts of all channels on a label set, interned: most alerts share a few.
@@ -75,7 +85,8 @@ alert = Table(
     Column("fingerprint", Text, nullable=False, index=True),
     Column("labels", Text, nullable=False),
     Column("routing_id", Id),
-    Column("episode_id", Id),  # the latest one
+    Column("episode_id", Id),  # the latest one that is in effect
+    Column("held_id", Id),  # a firing that may have come out of order
 )
 
 episode = Table(
@@ -91,11 +102,19 @@ episode = Table(
     Column("closing", Text),
     Column("resolved_by", Text, nullable=False),
     Column("again", Boolean, nullable=False),
+    Column("opens_at", Instant),
     Column("annotations", Text, nullable=False),
     Column("links", Text, nullable=False),
     Column("generator_url", Text, nullable=False),
     Column("external_url", Text, nullable=False),
     Column("defect", Text),
+)
+
+Index(
+    "episode_held",
+    episode.c.opens_at,
+    sqlite_where=text("opens_at IS NOT NULL"),
+    postgresql_where=text("opens_at IS NOT NULL"),
 )
 
 alert_group = Table(
@@ -107,13 +126,19 @@ alert_group = Table(
     Column("labels", Text, nullable=False),
     Column("waiting", Integer, nullable=False),
     Column("openings", Integer, nullable=False),
+    Column("urgent", Integer, nullable=False),
+    Column("reminders", Integer, nullable=False),
     Column("oldest_at", Instant),
     Column("severity", Integer, nullable=False),
     Column("due_at", Instant),
     Column("due_reason", Text),
     Column("last_sent_at", Instant),
+    Column("last_urgent_at", Instant),
+    Column("urgent_in_row", Integer, nullable=False),
     Column("truncated", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("refused_at", Instant),
+    Column("message_id", Id),
 )
 Index(
     "alert_group_due",
@@ -121,6 +146,13 @@ Index(
     alert_group.c.due_at,
     sqlite_where=text("due_at IS NOT NULL"),
     postgresql_where=text("due_at IS NOT NULL"),
+)
+
+Index(
+    "alert_group_of_message",
+    alert_group.c.message_id,
+    sqlite_where=text("message_id IS NOT NULL"),
+    postgresql_where=text("message_id IS NOT NULL"),
 )
 
 delivery = Table(
@@ -138,6 +170,10 @@ delivery = Table(
     Column("since", Instant, nullable=False),
     Column("severity", Integer, nullable=False),
     Column("duplicates", Integer, nullable=False),
+    Column("urgent", Boolean, nullable=False),
+    Column("muted", Boolean, nullable=False),
+    Column("owes", Id),
+    Column("arrived_at", Instant, nullable=False),
     PrimaryKeyConstraint("episode_id", "channel_id"),
     sqlite_with_rowid=False,
 )
@@ -161,7 +197,6 @@ message = Table(
     Column("id", Id, primary_key=True),
     Column("uid", Text, nullable=False, unique=True),
     Column("channel_id", Id, nullable=False),
-    Column("group_id", Id, nullable=False),
     Column("channel_kind", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -169,6 +204,7 @@ message = Table(
     Column("items", Integer, nullable=False),
     Column("truncated", Integer, nullable=False),
     Column("claimed_at", Instant, nullable=False),
+    Column("groups", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("retry_at", Instant),
     Column("settled_at", Instant),
@@ -179,9 +215,19 @@ IS_OPEN = text("message.state IN ('claimed', 'unknown', 'partial')")
 Index(
     "message_open",
     message.c.channel_id,
-    message.c.group_id,
     sqlite_where=text("state IN ('claimed', 'unknown', 'partial')"),
     postgresql_where=text("state IN ('claimed', 'unknown', 'partial')"),
+)
+
+message_group = Table(
+    "message_group",
+    metadata,
+    Column("message_id", Id, nullable=False),
+    Column("group_id", Id, nullable=False),
+    Column("urgent", Boolean, nullable=False),
+    Column("truncated", Integer, nullable=False),
+    PrimaryKeyConstraint("message_id", "group_id"),
+    sqlite_with_rowid=False,
 )
 
 message_item = Table(
@@ -264,7 +310,7 @@ hourly = Table(
     sqlite_with_rowid=False,
 )
 
-# Not written yet; here because the shape of the books is decided once.
+# ``ended_at`` is set once what it held waits again.
 mute = Table(
     "mute",
     metadata,
@@ -276,8 +322,13 @@ mute = Table(
     Column("comment", Text, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+Index(
+    "mute_not_ended", mute.c.id, sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")
 )
 
+# Not written yet; here because the shape of the books is decided once.
 heartbeat = Table(
     "heartbeat",
     metadata,

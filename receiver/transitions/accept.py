@@ -12,7 +12,7 @@ import msgspec
 
 from receiver.core import entries, episodes, grouping
 from receiver.core.alerts import Alert, Notification, Status, identity
-from receiver.core.entries import Outcome
+from receiver.core.entries import Delivery, Outcome
 from receiver.core.episodes import Change, Closing, Episode
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.routing import Verdict, addressed, route
@@ -28,12 +28,14 @@ class Accepted:
     """What the door learns once the commit is done.
 
     ``events`` counts the notification's distinct events, ``unrouted`` those that no channel matches. ``due``: the
-    instant at which each channel that has news next has some due, for everything in this commit.
+    instant at which each channel that has news next has some due; ``held_until``: the instant at which the first firing
+    that is held opens. Both for everything in this commit.
     """
 
     events: int
     unrouted: int
     due: Mapping[str, int]
+    held_until: int | None = None
 
 
 @dataclass(slots=True)
@@ -64,13 +66,15 @@ def accept(tx: Tx, notifications: Sequence[Notification], policy: Policy, now: i
     read = [reading.events(notification) for notification in notifications]
     every = [event for events in read for event in events]
     group_keys = {key for event in every for _, _, key in event.takers}
-    batch = Batch(tx, now, {event.key for event in every}, group_keys)
-    intake = _Intake(batch, reading.spelled, now)
+    batch = Batch(tx, now, dict(reading.channels), {event.key for event in every}, group_keys)
+    intake = _Intake(batch, reading.spelled, policy.reorder_window, now)
     for event in every:
         intake.take(event)
     _note(batch.postings, every, notifications, policy)
-    due = batch.save(dict(reading.channels))
-    return [Accepted(len(events), sum(e.fate is House.UNROUTED for e in events), due) for events in read]
+    due = batch.save()
+    return [
+        Accepted(len(events), sum(e.fate is House.UNROUTED for e in events), due, intake.held_until) for events in read
+    ]
 
 
 class _Reading:
@@ -108,12 +112,12 @@ class _Reading:
     def _group_key(self, channel_id: int, channel: ChannelPolicy, alert: Alert) -> str:
         labels = grouping.values(alert.labels, channel.group_by)
         if channel.group_by is None:
-            return identity(str(channel_id), labels)
+            return grouping.key(channel_id, labels)
         # Few groups for many alerts: each key is made once.
         shared = (channel_id, tuple(labels.values()))
         key = self._group_keys.get(shared)
         if key is None:
-            key = self._group_keys[shared] = identity(str(channel_id), labels)
+            key = self._group_keys[shared] = grouping.key(channel_id, labels)
         return key
 
     def _spell(self, verdicts: tuple[Verdict, ...]) -> str:
@@ -137,10 +141,14 @@ def _note(postings: Postings, events: Sequence[_Event], notifications: Sequence[
 class _Intake:
     """Judges events, in order."""
 
-    def __init__(self, batch: Batch, spelled: Callable[[tuple[Verdict, ...]], str], now: int) -> None:
+    def __init__(
+        self, batch: Batch, spelled: Callable[[tuple[Verdict, ...]], str], reorder_window: int, now: int
+    ) -> None:
         self._batch = batch
         self._spelled = spelled
+        self._reorder_window = reorder_window
         self._now = now
+        self.held_until: int | None = None
 
     def take(self, event: _Event) -> None:
         """Judge what the event does to its alert's life, then what that means to each channel that takes it."""
@@ -150,19 +158,23 @@ class _Intake:
         change = self._live(tracked, event)
         for channel_id, channel, group_key in event.takers:
             self._batch.accept(channel_id)
-            if event.alert.status is Status.FIRING:
-                before = self._batch.delivery(channel_id, previous)
-                if before is not None and previous is not tracked.episode and before.waits:
-                    self._batch.displace(before, tracked.id, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
-                self._firing(channel_id, channel, group_key, event, tracked)
-            else:
+            if event.alert.status is Status.RESOLVED:
                 self._resolved(channel_id, channel, tracked, change)
+            elif change is Change.HOLDS:
+                self._held(channel_id, channel, group_key, event, tracked)
+            else:
+                if previous is not tracked.episode:
+                    self._batch.overtake(tracked, channel_id, previous)
+                self._firing(channel_id, channel, group_key, event, tracked, previous)
 
     def _live(self, tracked: TrackedAlert, event: _Event) -> Change:
-        """Open, confirm or close an episode as the event says."""
+        """Open, hold, confirm or close an episode as the event says."""
         batch, alert, latest, now = self._batch, event.alert, tracked.episode, self._now
-        # What one replica says has ended, another says still fires: it fires.
-        change = Change.OUTVOTED if event.outvoted else episodes.judge(latest, alert, now)
+        peer = event.notification.external_url
+        change = episodes.judge(latest, alert, now, peer=peer, reorder_window=self._reorder_window)
+        if event.outvoted:
+            # What one replica says has ended, another says still fires: it fires.
+            change = Change.OUTVOTED
         match change, latest:
             case Change.OPENS, _:
                 batch.open_episode(tracked, alert.starts_at)
@@ -171,32 +183,81 @@ class _Intake:
                 batch.open_episode(tracked, alert.starts_at)
             case Change.REOPENS, Episode(ends_at=int(ended_at)):
                 # It never stopped firing: Alertmanager had only lost sight of it.
-                batch.open_episode(tracked, ended_at, again=True)
+                if tracked.held is not None:
+                    batch.open_held(tracked)
+                else:
+                    batch.open_episode(tracked, ended_at, again=True)
+            case Change.HOLDS, Episode(ends_at=int(ended_at)):
+                self._hold(tracked, ended_at)
             case Change.CONFIRMS, Episode():
                 latest.last_seen = now
             case Change.CLOSES, Episode():
                 # An end that is still to come would make the next life start in the future.
                 latest.ends_at = now if alert.ends_at is None else min(alert.ends_at, now)
                 latest.closed_at, latest.closing = now, Closing.RESOLVED
-                latest.resolved_by = event.notification.external_url
-        if tracked.episode is not None and change not in (Change.STALE, Change.OUTVOTED, Change.ALREADY_CLOSED):
-            batch.see(tracked.episode, alert, event.notification.external_url)
+                latest.resolved_by = peer
+            case Change.ALREADY_CLOSED, Episode() if tracked.held is not None:
+                batch.drop_held(tracked, Closing.STALE, Outcome.STALE, entries.NEWER_RESOLVE)
+        seen = tracked.held if change is Change.HOLDS else tracked.episode
+        if seen is not None and change not in (Change.STALE, Change.OUTVOTED, Change.ALREADY_CLOSED):
+            batch.see(seen, alert, peer)
         return change
 
-    def _firing(
+    def _hold(self, tracked: TrackedAlert, ended_at: int) -> None:
+        if tracked.held is not None:
+            tracked.held.last_seen = self._now
+            return
+        opens_at = self._now + self._reorder_window
+        self._batch.hold_episode(tracked, ended_at, opens_at)
+        self.held_until = opens_at if self.held_until is None else min(self.held_until, opens_at)
+
+    def _held(
         self, channel_id: int, channel: ChannelPolicy, group_key: str, event: _Event, tracked: TrackedAlert
     ) -> None:
-        batch, episode = self._batch, tracked.episode
-        assert episode is not None, "a firing opens an episode where none is open"
-        delivery = batch.delivery(channel_id, episode)
-        if delivery is not None and entries.rule_firing(delivery) is entries.REPEATED:
+        delivery = self._batch.delivery(channel_id, tracked.held)
+        if delivery is not None:
+            self._batch.repeat(delivery)
+            return
+        self._batch.hold(self._first(channel_id, channel, group_key, event, tracked.held, tracked.episode))
+
+    def _firing(
+        self,
+        channel_id: int,
+        channel: ChannelPolicy,
+        group_key: str,
+        event: _Event,
+        tracked: TrackedAlert,
+        previous: Episode | None,
+    ) -> None:
+        batch = self._batch
+        delivery = batch.delivery(channel_id, tracked.episode)
+        reminds = delivery is not None and grouping.reminds(batch.group_of(delivery), channel, self._now)
+        if entries.rule_firing(delivery, reminds=reminds) is entries.REPEATED:
+            assert delivery is not None, "what repeats was there"
             batch.repeat(delivery)
             return
         if delivery is None:
-            group = batch.group(channel_id, group_key, event.alert, channel)
-            batch.truncate(group, event.notification.truncated)
-            delivery = batch.deliver_to(group, episode, event.severity)
+            delivery = self._first(channel_id, channel, group_key, event, tracked.episode, previous)
         batch.wait(delivery, Status.FIRING, self._now)
+
+    def _first(
+        self,
+        channel_id: int,
+        channel: ChannelPolicy,
+        group_key: str,
+        event: _Event,
+        episode: Episode | None,
+        previous: Episode | None,
+    ) -> Delivery:
+        """The channel's first delivery of the episode."""
+        batch = self._batch
+        assert episode is not None, "a firing has opened it, where none was open"
+        group = batch.group(channel_id, group_key, event.alert)
+        batch.truncate(group, event.notification.truncated)
+        before = None if previous is episode else batch.delivery(channel_id, previous)
+        delivery = batch.deliver_to(group, episode, before)
+        delivery.severity, delivery.urgent = event.severity, channel.is_urgent(event.alert.labels)
+        return delivery
 
     def _resolved(self, channel_id: int, channel: ChannelPolicy, tracked: TrackedAlert, change: Change) -> None:
         batch, since = self._batch, self._now
@@ -204,6 +265,7 @@ class _Intake:
         ruling = entries.rule_resolved(
             delivery,
             change,
+            owed=delivery is not None and batch.owes_end(delivery),
             group_wait=channel.group_wait,
             send_resolved=channel.send_resolved,
             now=self._now,
@@ -214,7 +276,8 @@ class _Intake:
             batch.depart(channel_id, tracked.id, episode_id, Status.RESOLVED, ruling.outcome, ruling.reason)
             return
         if ruling.displaced is not None:
-            since = delivery.since
+            # What was told before is news only from its resolve on.
+            since = self._now if delivery.told is not None else delivery.since
             batch.displace(delivery, tracked.id, ruling.displaced, ruling.reason)
         if ruling.outcome is None:
             batch.wait(delivery, Status.RESOLVED, since)

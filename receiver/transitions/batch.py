@@ -1,19 +1,19 @@
 """The rows that a batch of events touches, in memory between one bulk read and one bulk write.
 
-What a row becomes is said by its methods, one for each move of an entry: ``wait`` and ``leave`` keep the delivery,
-its group and the ledger in step.
+What a row becomes is said by its methods, one for each move of an entry: ``wait``, ``hold`` and ``displace`` keep the
+delivery, its group and the ledger in step.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from receiver.core import grouping
+from receiver.core import entries, grouping
 from receiver.core.alerts import Alert, Status
 from receiver.core.entries import Delivery, Origin, Outcome, Phase
 from receiver.core.episodes import Closing, Episode
 from receiver.core.grouping import Group
 from receiver.core.policy import ChannelPolicy
-from receiver.store import alerts, deliveries, schema
+from receiver.store import alerts, deliveries, groups, schema
 from receiver.store.alerts import Known, TrackedAlert
 from receiver.store.connect import Tx
 from receiver.store.deliveries import Departure
@@ -21,30 +21,52 @@ from receiver.store.ledger import Postings
 
 
 class Batch:
-    """An identity map of alerts, episodes, deliveries and groups, with the movements that go to the ledger."""
+    """An identity map of alerts, episodes, deliveries and groups, with the movements that go to the ledger.
 
-    def __init__(self, tx: Tx, now: int, alert_keys: Iterable[str], group_keys: Iterable[str]) -> None:
+    ``channels`` are the policies by the channels' ids; a retired channel has none, and its groups are not scheduled.
+    """
+
+    def __init__(
+        self,
+        tx: Tx,
+        now: int,
+        channels: Mapping[int, ChannelPolicy],
+        alert_keys: Iterable[str],
+        group_keys: Iterable[str] = (),
+    ) -> None:
         """Read what is known of these alerts and groups."""
         self._tx = tx
         self._now = now
+        self._channels = channels
         self._known = alerts.load(tx, list(alert_keys))
-        episode_ids = [known.episode.id for known in self._known.values() if known.episode is not None]
-        self._deliveries = deliveries.load(tx, episode_ids)
-        self._group_of_key = {group.key: group for group in deliveries.groups_by_key(tx, list(group_keys))}
+        lives = [life for known in self._known.values() for life in (known.episode, known.held) if life is not None]
+        self._deliveries = deliveries.load(tx, [life.id for life in lives])
+        self._load_owed()
+        self._group_of_key = {group.key: group for group in groups.by_key(tx, list(group_keys))}
         self._groups = {group.id: group for group in self._group_of_key.values()}
         # Deliveries made under another group_by stay in the group that they were grouped into.
         elsewhere = {delivery.group_id for delivery in self._deliveries.values()} - self._groups.keys()
-        self._groups.update({group.id: group for group in deliveries.groups_by_id(tx, list(elsewhere))})
+        self._groups.update({group.id: group for group in groups.by_id(tx, list(elsewhere))})
         self.postings = Postings()
         self._alerts: dict[str, TrackedAlert] = {}
         self._verdicts: dict[str, str] = {}
         self._seen: dict[int, tuple[Episode, Alert, str]] = {}
-        self._replaced: list[Episode] = []
+        self._moved_lives: dict[int, Episode] = {}
         self._moved: dict[tuple[int, int], Delivery] = {}
         self._touched: dict[int, Group] = {}
         self._lost_oldest: dict[int, Group] = {}
         self._repeats: Counter[tuple[int, int]] = Counter()
         self._departures: list[Departure] = []
+        for group in self._groups.values():
+            if group.last_sent_at is not None and group.last_sent_at > now:
+                grouping.heed_the_clock(group, now)
+                self._touched[group.id] = group
+
+    def _load_owed(self) -> None:
+        known = {episode_id for _, episode_id in self._deliveries}
+        owed = {delivery.owes for delivery in self._deliveries.values() if delivery.owes is not None} - known
+        if owed:
+            self._deliveries |= deliveries.load(self._tx, sorted(owed))
 
     def alert(self, key: str, source: str, event: Alert, verdicts: str) -> TrackedAlert:
         """The alert's row, made if it is new; ``verdicts`` are the channels' own on this event."""
@@ -52,16 +74,57 @@ class Batch:
         if tracked is None:
             known = self._known.get(key) or Known(self._tx.new_id(schema.alert), None, None)
             tracked = TrackedAlert(
-                known.id, key, source, event.fingerprint, event.labels, known.routing_id, known.episode
+                known.id, key, source, event.fingerprint, event.labels, known.routing_id, known.episode, known.held
             )
             self._alerts[key] = tracked
         self._verdicts[key] = verdicts
         return tracked
 
+    def adopt(self, tracked: TrackedAlert) -> None:
+        """Take on an alert of which no event has come: its row, with its episodes."""
+        known = self._known[tracked.key]
+        tracked.routing_id, tracked.episode, tracked.held = known.routing_id, known.episode, known.held
+        self._alerts[tracked.key] = tracked
+
     def open_episode(self, tracked: TrackedAlert, starts_at: int, *, again: bool = False) -> None:
-        """A new life of the alert, now its latest."""
+        """A new life of the alert, now its latest; a firing that was held is overtaken by it."""
+        if tracked.held is not None:
+            self.drop_held(tracked, Closing.OVERTAKEN, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
+        tracked.episode = self._new_episode(tracked, starts_at, again=again)
+
+    def hold_episode(self, tracked: TrackedAlert, starts_at: int, opens_at: int) -> None:
+        """A new life of the alert that is in effect only from then on, if nothing contradicts it before."""
+        tracked.held = self._new_episode(tracked, starts_at, again=True)
+        tracked.held.opens_at = opens_at
+
+    def _new_episode(self, tracked: TrackedAlert, starts_at: int, *, again: bool) -> Episode:
         id_ = self._tx.new_id(schema.episode)
-        tracked.episode = Episode(id_, tracked.id, starts_at, self._now, self._now, again=again)
+        return Episode(id_, tracked.id, starts_at, self._now, self._now, again=again)
+
+    def open_held(self, tracked: TrackedAlert) -> None:
+        """The firing that was held is in effect: what waited of the life before is overtaken, it waits itself."""
+        held, previous = tracked.held, tracked.episode
+        assert held is not None, "something is held"
+        for delivery in self._deliveries_of(held):
+            self.overtake(tracked, delivery.channel_id, previous)
+            delivery.phase = Phase.IDLE
+            self._queue(delivery)
+        held.opens_at = None
+        self._moved_lives[held.id] = held
+        tracked.episode, tracked.held = held, None
+
+    def drop_held(self, tracked: TrackedAlert, closing: Closing, outcome: Outcome, reason: str) -> None:
+        """The firing that was held never comes into effect."""
+        held = tracked.held
+        assert held is not None, "something is held"
+        for delivery in self._deliveries_of(held):
+            self.displace(delivery, tracked.id, outcome, reason)
+        held.opens_at, held.closed_at, held.closing = None, self._now, closing
+        self._moved_lives[held.id] = held
+        tracked.held = None
+
+    def _deliveries_of(self, episode: Episode) -> list[Delivery]:
+        return [delivery for (_, id_), delivery in self._deliveries.items() if id_ == episode.id and delivery.waits]
 
     def see(self, episode: Episode, event: Alert, external_url: str) -> None:
         """Keep of the episode what this event, sent by ``external_url``, says of it."""
@@ -70,29 +133,41 @@ class Batch:
     def replace(self, episode: Episode) -> None:
         """Close an episode whose resolve was lost."""
         episode.closed_at, episode.closing = self._now, Closing.LOST_RESOLVE
-        self._replaced.append(episode)
+        self._moved_lives[episode.id] = episode
 
     def delivery(self, channel_id: int, episode: Episode | None) -> Delivery | None:
         """What the channel knows of the episode."""
         return None if episode is None else self._deliveries.get((channel_id, episode.id))
 
-    def group(self, channel_id: int, key: str, alert: Alert, channel: ChannelPolicy) -> Group:
+    def owes_end(self, delivery: Delivery) -> bool:
+        """Whether people may still believe in an earlier life of the alert, because of this channel."""
+        earlier = None if delivery.owes is None else self._deliveries.get((delivery.channel_id, delivery.owes))
+        return earlier is not None and earlier.owes_end
+
+    def group(self, channel_id: int, key: str, alert: Alert) -> Group:
         """The group of the channel with this key, made if it is new."""
         group = self._group_of_key.get(key)
         if group is None:
-            labels = grouping.values(alert.labels, channel.group_by)
+            labels = grouping.values(alert.labels, self._channels[channel_id].group_by)
             group = Group(self._tx.new_id(schema.alert_group), channel_id, key, labels)
             self._group_of_key[key] = self._groups[group.id] = group
         return group
 
+    def group_of(self, delivery: Delivery) -> Group:
+        """The group that the delivery is in."""
+        return self._groups[delivery.group_id]
+
     def truncate(self, group: Group, n: int) -> None:
         """Note that Alertmanager cut n alerts off a notification for this group."""
-        group.truncated = max(group.truncated, n)
-        self._touched[group.id] = group
+        if n > group.truncated:
+            group.truncated = n
+            self._touched[group.id] = group
 
-    def deliver_to(self, group: Group, episode: Episode, severity: int) -> Delivery:
-        """A first delivery of the episode, with nothing waiting yet."""
-        delivery = Delivery(group.channel_id, episode.id, group.id, severity=severity)
+    def deliver_to(self, group: Group, episode: Episode, before: Delivery | None) -> Delivery:
+        """A first delivery of the episode, with nothing waiting yet; ``before`` is that of the alert's earlier life."""
+        delivery = Delivery(group.channel_id, episode.id, group.id)
+        if before is not None and before.told is not Status.RESOLVED:
+            delivery.owes = before.episode_id if before.owes_end else before.owes
         self._deliveries[group.channel_id, episode.id] = delivery
         return delivery
 
@@ -102,21 +177,50 @@ class Batch:
 
     def wait(self, delivery: Delivery, status: Status, since: int) -> None:
         """The new entry waits here, where none does; ``since`` is the arrival of the oldest news that it tells."""
-        group = self._touch(delivery)
-        group.waiting += 1
-        group.openings += status is Status.FIRING
-        group.oldest_at = since if group.oldest_at is None else min(group.oldest_at, since)
-        group.severity = max(group.severity, delivery.severity)
         delivery.version += 1
-        delivery.status, delivery.since, delivery.phase = status, since, Phase.WAITING
+        delivery.status, delivery.since, delivery.arrived_at = status, since, self._now
+        self._queue(delivery)
+
+    def hold(self, delivery: Delivery) -> None:
+        """The new entry is held, until it is known whether the firing came out of order."""
+        self._moved[delivery.channel_id, delivery.episode_id] = delivery
+        delivery.version += 1
+        delivery.since = delivery.arrived_at = self._now
+        delivery.phase = Phase.HELD
+
+    def _queue(self, delivery: Delivery) -> None:
+        group = self._touch(delivery)
+        delivery.phase = Phase.WAITING
+        self._count(group, delivery, 1)
+        group.oldest_at = delivery.since if group.oldest_at is None else min(group.oldest_at, delivery.since)
+        group.severity = max(group.severity, delivery.severity)
+        channel = self._channels.get(delivery.channel_id)
+        if delivery.urgent and delivery.is_opening and channel is not None:
+            grouping.hear_urgent(group, channel, self._now)
+
+    @staticmethod
+    def _count(group: Group, delivery: Delivery, n: int) -> None:
+        group.waiting += n
+        if delivery.is_opening:
+            group.openings += n
+            group.urgent += n * delivery.urgent
+        elif delivery.status is Status.FIRING:
+            group.reminders += n
+
+    def overtake(self, tracked: TrackedAlert, channel_id: int, previous: Episode | None) -> None:
+        """What still waits on the channel of the alert's earlier life ends: a newer one has begun."""
+        before = self.delivery(channel_id, previous)
+        if before is not None and before.waits:
+            self.displace(before, tracked.id, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
 
     def displace(self, delivery: Delivery, alert_id: int, outcome: Outcome, reason: str) -> None:
-        """The entry that waits here ends: what came now says all that is still true."""
+        """The entry that waits or is held here ends: what came now says all that is still true."""
         group = self._touch(delivery)
-        group.waiting -= 1
-        group.openings -= delivery.status is Status.FIRING
-        if group.oldest_at is None or delivery.since <= group.oldest_at:
-            self._lost_oldest[group.id] = group
+        if delivery.phase is Phase.WAITING:
+            self._count(group, delivery, -1)
+            if group.oldest_at is None or delivery.since <= group.oldest_at:
+                self._lost_oldest[group.id] = group
+        delivery.muted = False
         delivery.phase = Phase.IDLE if delivery.claimed is None else Phase.SENDING
         self.depart(delivery.channel_id, alert_id, delivery.episode_id, delivery.status, outcome, reason)
 
@@ -149,26 +253,32 @@ class Batch:
         self._touched[group.id] = group
         return group
 
-    def save(self, channels: Mapping[int, ChannelPolicy]) -> dict[str, int]:
+    def save(self) -> dict[str, int]:
         """Write all that changed; when each channel that has news next has some due."""
         alerts.save(self._tx, self._changed_alerts())
-        alerts.close_episodes(self._tx, self._replaced)
         alerts.save_episodes(self._tx, self._seen.values())
+        alerts.move_episodes(self._tx, self._moved_lives.values())
         deliveries.save(self._tx, self._moved.values())
         deliveries.repeat(self._tx, self._repeats)
         for group in self._lost_oldest.values():
-            group.oldest_at = deliveries.oldest_waiting(self._tx, group.id)
+            group.oldest_at = groups.oldest_waiting(self._tx, group.id)
             if group.oldest_at is None:
                 group.severity = 0
+        due = self._schedule()
+        groups.save(self._tx, self._touched.values())
+        deliveries.depart(self._tx, self._departures, self._now)
+        self.postings.post(self._tx, self._now)
+        return due
+
+    def _schedule(self) -> dict[str, int]:
         due: dict[str, int] = {}
         for group in self._touched.values():
-            channel = channels[group.channel_id]
+            channel = self._channels.get(group.channel_id)
+            if channel is None:
+                continue
             grouping.schedule(group, channel, self._now)
             if group.due_at is not None:
                 due[channel.name] = min(group.due_at, due.get(channel.name, group.due_at))
-        deliveries.save_groups(self._tx, self._touched.values())
-        deliveries.depart(self._tx, self._departures, self._now)
-        self.postings.post(self._tx, self._now)
         return due
 
     def _changed_alerts(self) -> list[TrackedAlert]:
@@ -176,8 +286,9 @@ class Batch:
         routings = alerts.intern_routings(self._tx, list(dict.fromkeys(self._verdicts.values())))
         changed = []
         for key, tracked in self._alerts.items():
-            now_known = Known(tracked.id, routings[self._verdicts[key]], tracked.episode)
-            if now_known != self._known.get(key):
-                tracked.routing_id = now_known.routing_id
+            verdicts = self._verdicts.get(key)
+            routing_id = tracked.routing_id if verdicts is None else routings[verdicts]
+            if Known(tracked.id, routing_id, tracked.episode, tracked.held) != self._known.get(key):
+                tracked.routing_id = routing_id
                 changed.append(tracked)
         return changed

@@ -1,7 +1,7 @@
-"""The third hop: a channel takes the group whose turn it is, and fixes who is in its message.
+"""The third hop: a channel takes the group whose turn it is, or several as one digest, and fixes who is in its message.
 
-Of each channel at most one message is open. One whose bytes are fixed goes first, again and byte for byte, because
-its provider may have it; one that never got that far dissolves, because its provider surely has not.
+Of each channel at most one message is on its way. One whose bytes are fixed goes first, again and byte for byte,
+because its provider may have it; one that never got that far dissolves, because its provider surely has not.
 """
 
 from collections.abc import Sequence
@@ -9,25 +9,33 @@ from dataclasses import dataclass, replace
 
 from receiver.core import throttling
 from receiver.core.content import Content, Told
-from receiver.core.grouping import Group, Reason
+from receiver.core.grouping import Group, Reason, WaitUntil
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.retrying import LONGEST_RETRY, LONGEST_WISH
-from receiver.store import channels, deliveries, messages, schema
+from receiver.core.throttling import Fold, Queue
+from receiver.store import channels, contents, groups, messages, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.messages import Message, State
+from receiver.transitions.mute import hold_back
 from receiver.transitions.release import release
 
 # Then others of the channel have their turn first.
 YIELDS_AFTER = 3
+# SQLite's integers end here: no limit.
+ALL = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A new message: its members are fixed, its bytes are to be made from ``content``."""
+    """A new message: its members are fixed, its bytes are to be made from ``content``.
+
+    ``plain``: its provider has refused the usual form, so it gets the plainest one.
+    """
 
     message: Message
     content: Content
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +72,35 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     open_messages = _sendable(tx, state, channel, now)
     if state.retry_at is not None and state.retry_at > now:
         return Rest(state.retry_at, heeds_news=False)
-    group = deliveries.first_due(tx, state.id, now)
-    again = _to_repeat(open_messages, group, now)
-    if again is None and group is None:
-        return Rest(_next_at(tx, state, open_messages))
-    token_at = throttling.token_at(state.bucket, channel.throttle, now)
-    if token_at > now:
-        return _throttled(tx, state, token_at, now)
-    was_throttled = state.throttled_since is not None
-    state.bucket, state.throttled_since = throttling.taken(state.bucket, channel.throttle, now), None
-    channels.save(tx, [state])
+    mutes = hold_back(tx, state.id, channel, policy, now)
+    queue = groups.queue(tx, state.id, now)
+    again = _to_repeat(open_messages, queue, now)
+    if again is None and not queue.groups:
+        return _rest(tx, state, open_messages)
     if again is not None:
+        token_at = throttling.token_at(state.bucket, channel.throttle, now)
+        if token_at > now:
+            return _throttled(tx, state, channel, token_at, now)
+        _take_token(tx, state, channel, now)
         return Repeat(again, messages.payload(tx, again), tuple(messages.awaited(tx, again)), in_doubt=True)
-    assert group is not None, "one of the two is there"
-    reason = _reason(state, group, was_throttled=was_throttled)
-    return _compose(tx, state, group, reason, uid, channel.kind, policy, now)
+    gather = _gathers(state, channel, now)
+    plan = throttling.plan(queue, state.bucket, channel, state.last_digest_at, now, gather=gather)
+    if isinstance(plan, WaitUntil):
+        return _throttled(tx, state, channel, plan.at, now)
+    limit = (state.largest_digest or ALL) if isinstance(plan, Fold) else 1
+    chosen = groups.first(tx, state.id, now, limit, urgent_only=plan.urgent_only)
+    reason = _reason(state, chosen)
+    if len(chosen) == queue.groups:
+        state.throttled_at = None
+    _take_token(tx, state, channel, now)
+    message = _mark(tx, state, chosen, reason, uid, channel.kind, now)
+    content = _compose(tx, message, chosen, state.name, mutes, policy, now)
+    return Claimed(message, content, plain=any(group.refused_at is not None for group in chosen))
 
 
 def _heed_the_clock(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> None:
     """Waits on disk are no longer than their own length, also where the clock has stepped back."""
-    deliveries.clamp_due(tx, state.id, now + max(channel.group_wait, channel.group_interval, LONGEST_RETRY))
+    groups.clamp_due(tx, state.id, now + max(channel.group_wait, channel.group_interval, LONGEST_RETRY))
     if state.bucket.at > now or (state.retry_at is not None and state.retry_at > now + LONGEST_WISH):
         state.bucket = replace(state.bucket, at=min(state.bucket.at, now))
         state.retry_at = None if state.retry_at is None else min(state.retry_at, now + LONGEST_WISH)
@@ -109,84 +126,109 @@ def _sendable(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> 
     return sendable
 
 
-def _to_repeat(open_messages: Sequence[Message], group: Group | None, now: int) -> Message | None:
-    """The message whose bytes go again; after three failures it lets a group that is due go first."""
+def _to_repeat(open_messages: Sequence[Message], queue: Queue, now: int) -> Message | None:
+    """The message whose bytes go again; after three failures it lets groups that are due go first."""
     for message in open_messages:
         if message.retry_at is None or message.retry_at <= now:
-            return message if message.attempts < YIELDS_AFTER or group is None else None
+            return message if message.attempts < YIELDS_AFTER or not queue.groups else None
     return None
 
 
-def _next_at(tx: Tx, state: ChannelState, open_messages: Sequence[Message]) -> int | None:
-    instants = [deliveries.next_due_at(tx, state.id), *(message.retry_at for message in open_messages)]
-    return min((instant for instant in instants if instant is not None), default=None)
-
-
-def _throttled(tx: Tx, state: ChannelState, token_at: int, now: int) -> Rest:
-    first = state.throttled_since is None
-    if first:
-        state.throttled_since = now
+def _rest(tx: Tx, state: ChannelState, open_messages: Sequence[Message]) -> Rest:
+    """Nothing is due: what a downtime has left over is told."""
+    if state.catching_up or state.throttled_at is not None:
+        state.catching_up, state.throttled_at = False, None
         channels.save(tx, [state])
-    return Rest(token_at, heeds_news=False, throttled=first)
+    instants = [groups.next_due_at(tx, state.id), *(message.retry_at for message in open_messages)]
+    return Rest(min((instant for instant in instants if instant is not None), default=None))
 
 
-def _reason(state: ChannelState, group: Group, *, was_throttled: bool) -> Reason:
+def _throttled(tx: Tx, state: ChannelState, channel: ChannelPolicy, until: int, now: int) -> Rest:
+    first = state.throttled_at is None
+    state.throttled_at = now
+    channels.save(tx, [state])
+    # A token that is left is for urgent news, should some arrive.
+    return Rest(until, heeds_news=throttling.token_at(state.bucket, channel.throttle, now) <= now, throttled=first)
+
+
+def _take_token(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> None:
+    state.bucket = throttling.taken(state.bucket, channel.throttle, now)
+    channels.save(tx, [state])
+
+
+def _gathers(state: ChannelState, channel: ChannelPolicy, now: int) -> bool:
+    """Whether so much time was lost that the next message tells everything that is due."""
+    failing = state.failing_since is not None and now - state.failing_since > channel.group_interval
+    return state.catching_up or failing
+
+
+def _reason(state: ChannelState, chosen: Sequence[Group]) -> Reason:
     """Why this message goes out now, the most recent obstacle first."""
     if state.failures:
         return Reason.RECOVERED
-    if was_throttled:
-        return Reason.THROTTLED
-    assert group.due_reason is not None, "a due group has its reason"
-    return group.due_reason
+    if state.catching_up:
+        return Reason.CATCH_UP
+    first = chosen[0]
+    assert first.due_at is not None, "a due group knows since when"
+    assert first.due_reason is not None, "a due group has its reason"
+    waited = state.throttled_at is not None and first.due_at <= state.throttled_at
+    return Reason.THROTTLED if waited or len(chosen) > 1 else first.due_reason
 
 
-def _compose(
-    tx: Tx,
-    state: ChannelState,
-    group: Group,
-    reason: Reason,
-    uid: str,
-    channel_kind: str,
-    policy: Policy,
-    now: int,
-) -> Claimed:
+def _mark(
+    tx: Tx, state: ChannelState, chosen: Sequence[Group], reason: Reason, uid: str, channel_kind: str, now: int
+) -> Message:
+    """Make the message of these groups: all that waits in them is on its way."""
     message = Message(
         id=tx.new_id(schema.message),
         uid=uid,
         channel_id=state.id,
-        group_id=group.id,
         channel_kind=channel_kind,
-        kind="group",
+        kind="group" if len(chosen) == 1 else "digest",
         reason=reason,
         state=State.CLAIMED,
-        items=group.waiting,
-        truncated=group.truncated,
+        items=sum(group.waiting for group in chosen),
+        truncated=sum(group.truncated for group in chosen),
         claimed_at=now,
+        groups=len(chosen),
     )
+    messages.carry(tx, message.id, [(group.id, group.urgent > 0, group.truncated) for group in chosen])
+    for group in chosen:
+        group.message_id = message.id
+        group.waiting = group.openings = group.urgent = group.reminders = group.severity = group.truncated = 0
+        group.oldest_at = group.due_at = group.due_reason = None
+    groups.save(tx, chosen)
     messages.claim(tx, message)
-    group.waiting = group.openings = group.severity = 0
-    group.oldest_at = group.due_at = group.due_reason = None
-    deliveries.save_groups(tx, [group])
-    counts = messages.counts(tx, message)
-    lines, external_url = messages.lines(tx, message, policy.severity.levels)
-    also_firing, also_firing_lines = messages.also_firing(tx, group.id, policy.severity.levels)
-    content = Content(
-        channel=state.name,
-        uid=uid,
+    return message
+
+
+def _compose(
+    tx: Tx, message: Message, chosen: Sequence[Group], channel_name: str, mutes: int, policy: Policy, now: int
+) -> Content:
+    levels = policy.severity.levels
+    counts = contents.counts(tx, message)
+    lines, external_url = contents.lines(tx, message, levels)
+    also_firing, also_firing_lines = contents.also_firing(tx, message, levels, now - policy.expire_after)
+    shared = chosen[0].labels.items() if len(chosen) == 1 else ()
+    return Content(
+        channel=channel_name,
+        uid=message.uid,
         kind=message.kind,
-        reason=reason,
+        reason=message.reason,
         composed_at=now,
-        group={name: value for name, value in group.labels.items() if value},
+        group={name: value for name, value in shared if value},
         firing=counts.get(Told.FIRING, 0),
         resolved=counts.get(Told.RESOLVED, 0),
         fired_and_resolved=counts.get(Told.FIRED_AND_RESOLVED, 0),
         lines=lines,
         also_firing=also_firing,
         also_firing_lines=also_firing_lines,
-        truncated=group.truncated,
+        truncated=message.truncated,
         external_url=external_url,
+        groups=len(chosen),
+        urgent=contents.urgent(tx, message),
+        mutes=mutes,
     )
-    return Claimed(message, content)
 
 
 def fix(tx: Tx, claimed: Claimed, subject: str, payload: bytes, recipients: Sequence[str]) -> Repeat:

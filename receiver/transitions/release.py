@@ -1,28 +1,52 @@
-"""A message that surely reached nobody dissolves: its members wait again and are told anew from what is true then."""
+"""A message that reached nobody is given up: its members wait again, or end, and its groups have their turn again."""
 
 from receiver.core import grouping
 from receiver.core.entries import Outcome
 from receiver.core.policy import ChannelPolicy
-from receiver.store import deliveries, messages
+from receiver.store import groups, messages
 from receiver.store.connect import Tx
 from receiver.store.ledger import Postings
 from receiver.store.messages import Message, State
 
 
 def release(tx: Tx, message: Message, channel: ChannelPolicy, now: int, *, failed: bool = False, rest: int = 0) -> None:
-    """Dissolve the message. An entry that something newer has overtaken ends as superseded.
+    """Dissolve the message: its members wait again, to be told anew from what is true then.
 
-    ``rest``: how long its group alone waits, in milliseconds, where the message itself was refused.
+    An entry that something newer has overtaken ends as superseded. ``rest``: how long its groups alone wait, in
+    milliseconds, where the message itself was refused.
     """
     overtaken = messages.release(tx, message)
     messages.settle(tx, message, State.DISSOLVED, now)
     postings = Postings()
     postings.outcome(message.channel_id, Outcome.SUPERSEDED, overtaken)
     postings.post(tx, now)
-    [group] = deliveries.groups_by_id(tx, [message.group_id])
-    group.failures += failed
-    deliveries.recount(tx, [group])
-    grouping.schedule(group, channel, now)
-    if group.due_at is not None:
-        group.due_at = max(group.due_at, now + rest)
-    deliveries.save_groups(tx, [group])
+    _free_groups(tx, message, channel, now, failed=failed, rest=rest)
+
+
+def bury(tx: Tx, message: Message, outcome: Outcome, channel: ChannelPolicy | None, now: int) -> int:
+    """Give the message up for good: its members end so, and how many they are. A retired channel has no policy."""
+    lost, overtaken = messages.give_up(tx, message, outcome)
+    messages.settle(tx, message, State.DEAD, now)
+    postings = Postings()
+    postings.outcome(message.channel_id, outcome, lost)
+    postings.outcome(message.channel_id, Outcome.SUPERSEDED, overtaken)
+    postings.post(tx, now)
+    _free_groups(tx, message, channel, now)
+    return lost
+
+
+def _free_groups(
+    tx: Tx, message: Message, channel: ChannelPolicy | None, now: int, *, failed: bool = False, rest: int = 0
+) -> None:
+    freed = groups.of_message(tx, message.id)
+    cut_off = {id_: truncated for id_, (_, truncated) in messages.carried(tx, message.id).items()}
+    groups.recount(tx, freed)
+    for group in freed:
+        group.message_id = None
+        group.failures += failed
+        group.truncated = max(group.truncated, cut_off[group.id])
+        if channel is not None:
+            grouping.schedule(group, channel, now)
+        if group.due_at is not None:
+            group.due_at = max(group.due_at, now + rest)
+    groups.save(tx, freed)

@@ -7,13 +7,13 @@ from receiver.core import grouping, retrying, throttling
 from receiver.core.entries import Outcome
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.retrying import Failure, FailureClass
-from receiver.store import channels, deliveries, messages
+from receiver.store import channels, groups, messages
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.ledger import Postings
 from receiver.store.messages import Answer, Message, State
 from receiver.transitions.claim import Repeat
-from receiver.transitions.release import release
+from receiver.transitions.release import bury, release
 
 # Some recipients said "later" while others took the mail.
 DEFERRED = Failure(FailureClass.TRANSIENT, "recipients_deferred")
@@ -40,12 +40,13 @@ class Attempt:
 class Settled:
     """``told`` alerts are delivered (their arrivals as (instant, how many)), or it is tried again in ``rest`` ms.
 
-    Neither: some recipients have it, others have to be asked again.
+    Or ``dead`` ones were refused for good. None of these: some recipients have it, others have to be asked again.
     """
 
     told: int = 0
     arrivals: Sequence[tuple[int, int]] = ()
     rest: int | None = None
+    dead: int = 0
 
 
 def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
@@ -56,7 +57,7 @@ def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     messages.attempted(tx, message, attempt.began_at, attempt.took, attempt.code, failure)
     messages.answer(tx, message, attempt.answers, now)
     if failure is None:
-        state.failures, state.failure_class, state.retry_at = 0, None, None
+        _note_taken(state, message, now)
         channels.save(tx, [state])
         return _taken(tx, attempt, channel, now)
     if message.state is State.PARTIAL:
@@ -64,16 +65,27 @@ def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     return _failed(tx, attempt, failure, channel, state, now)
 
 
+def _note_taken(state: ChannelState, message: Message, now: int) -> None:
+    """The channel works."""
+    state.failures, state.failure_class, state.failing_since, state.retry_at = 0, None, None, None
+    state.accepted_at, state.catching_up = now, False
+    if message.kind == "digest":
+        state.last_digest_at = now
+    if state.largest_digest is not None:
+        # What made a larger one unacceptable may be over.
+        state.largest_digest = None if message.groups < state.largest_digest else 2 * state.largest_digest
+
+
 def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, now: int) -> Settled:
-    """The provider has it, at least for some: the group was told, and cools down."""
+    """The provider has it, at least for some: its groups were told, and cool down."""
     message = attempt.sent.message
     if message.state is not State.PARTIAL:
         messages.tell(tx, message, now)
         _cool(tx, message, channel, now)
     for older in messages.outdate(tx, message, now):
-        _deliver(tx, older, now)
+        deliver(tx, older, now)
     if not messages.awaited(tx, message):
-        return _deliver(tx, message, now)
+        return deliver(tx, message, now)
     # Recipients who said "later" are asked again, with the same bytes, and delay no other message.
     messages.keep_partial(tx, message)
     messages.retry(tx, message, now + retrying.after(DEFERRED, message.attempts + 1, attempt.jitter))
@@ -81,17 +93,16 @@ def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, now: int) -> Settle
 
 
 def _cool(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> None:
-    [group] = deliveries.groups_by_id(tx, [message.group_id])
-    group.last_sent_at, group.failures = now, 0
-    if group.truncated == message.truncated:
-        group.truncated = 0
-    # What came meanwhile is due no sooner than the cooldown that begins now.
-    group.due_at = None
-    grouping.schedule(group, channel, now)
-    deliveries.save_groups(tx, [group])
+    told = groups.of_message(tx, message.id)
+    urgent = {id_: urgent for id_, (urgent, _) in messages.carried(tx, message.id).items()}
+    for group in told:
+        group.message_id = None
+        grouping.tell(group, now, urgent=urgent[group.id])
+        grouping.schedule(group, channel, now)
+    groups.save(tx, told)
 
 
-def _deliver(tx: Tx, message: Message, now: int) -> Settled:
+def deliver(tx: Tx, message: Message, now: int) -> Settled:
     """Every recipient has answered: the entries are delivered."""
     arrivals = messages.arrivals(tx, message)
     told = messages.deliver(tx, message)
@@ -108,7 +119,7 @@ def _refused_by_some(tx: Tx, attempt: Attempt, failure: Failure, now: int) -> Se
     if failure.failure_class is FailureClass.REJECTED:
         refused = dict.fromkeys(attempt.sent.recipients, (Answer.REFUSED, failure.code))
         messages.answer(tx, message, refused, now)
-        return _deliver(tx, message, now)
+        return deliver(tx, message, now)
     rest = retrying.after(failure, message.attempts + 1, attempt.jitter)
     messages.retry(tx, message, now + rest)
     return Settled(rest=rest)
@@ -119,19 +130,47 @@ def _failed(
 ) -> Settled:
     """Nobody is known to have it: dissolve it, or keep its bytes while somebody may."""
     message, kind = attempt.sent.message, failure.failure_class
+    if kind is FailureClass.REJECTED:
+        return _rejected(tx, attempt, failure, channel, state, now)
     rest = retrying.after(failure, state.failures + 1, attempt.jitter)
-    if kind is not FailureClass.REJECTED:
-        state.failures += 1
-        state.retry_at = now + rest
-        # What needs a person is over only when something goes through.
-        if state.failure_class != FailureClass.MISCONFIGURED:
-            state.failure_class = kind
-    if failure.may_be_taken or (attempt.sent.in_doubt and kind is not FailureClass.REJECTED):
+    state.failures += 1
+    state.retry_at = now + rest
+    if state.failing_since is None:
+        state.failing_since = now
+    # What needs a person is over only when something goes through.
+    if state.failure_class != FailureClass.MISCONFIGURED:
+        state.failure_class = kind
+    if failure.may_be_taken or attempt.sent.in_doubt:
         messages.retry(tx, message, now + rest)
     else:
         state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
-        # A message that is refused itself rests alone; the channel's others go on.
-        alone = rest if kind is FailureClass.REJECTED else 0
-        release(tx, message, channel, now, failed=True, rest=alone)
+        release(tx, message, channel, now, failed=True)
     channels.save(tx, [state])
+    return Settled(rest=rest)
+
+
+def _rejected(
+    tx: Tx, attempt: Attempt, failure: Failure, channel: ChannelPolicy, state: ChannelState, now: int
+) -> Settled:
+    """The provider refuses this message, not the channel: it rests alone, and the channel's others go on.
+
+    A digest comes back in smaller ones. A group's message comes back in its plainest form; when that is refused too,
+    and the provider has taken another message meanwhile, its members are dead.
+    """
+    message = attempt.sent.message
+    state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
+    refused = groups.of_message(tx, message.id)
+    first = min((group.refused_at for group in refused if group.refused_at is not None), default=None)
+    for group in refused:
+        if group.refused_at is None:
+            group.refused_at = now
+    groups.save(tx, refused)
+    alone = message.groups == 1
+    if not alone:
+        state.largest_digest = max(1, message.groups // 2)
+    channels.save(tx, [state])
+    if alone and first is not None and state.accepted_at is not None and state.accepted_at > first:
+        return Settled(dead=bury(tx, message, Outcome.DEAD, channel, now))
+    rest = retrying.after(failure, 1, attempt.jitter) if alone else 0
+    release(tx, message, channel, now, failed=alone, rest=rest)
     return Settled(rest=rest)

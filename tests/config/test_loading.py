@@ -1,5 +1,6 @@
 """A configuration loads whole, or says everything that is wrong with it at once."""
 
+import os
 import pickle
 import traceback
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from receiver.config import loading
+from receiver.config.credentials import fingerprint
 from receiver.config.problems import ConfigError
 from receiver.config.types import ConsoleChannel
 from receiver.secret import Secret
@@ -125,14 +127,7 @@ def test_the_documented_example_loads_and_warns_of_what_is_not_in_force(folder: 
         f"{line}: {key}: accepted, but not in force yet"
         for line, key in [
             (3, "storage.retention"),
-            (6, "expire_after"),
-            (7, "reorder_window"),
             (8, "notices"),
-            (23, "defaults.repeat_interval"),
-            (24, "defaults.urgent"),
-            (25, "defaults.urgent_interval"),
-            (26, "defaults.digest_interval"),
-            (30, "defaults.retry_for"),
             (31, "defaults.fallback_after"),
             (38, "channels[0].mention"),
             (41, "channels[0].fallback"),
@@ -182,6 +177,57 @@ def test_a_configuration_without_catch_all_is_warned_of(folder: Folder) -> None:
     ]
 
 
+CONSOLE = "channels: [{name: c, type: console}]\n"
+LAPSE = "an alert may lapse between two reminders; let expire_after be the longer"
+AGAIN = "whatever Alertmanager repeats is told again; let repeat_interval be the longer"
+SLOW = "urgent news waits as long as any other; let urgent_interval be the shorter"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "defaults: {repeat_interval: 1d}",
+            [f"2: defaults.repeat_interval: repeat_interval is 1d, expire_after 1d: {LAPSE}"],
+        ),
+        ("expire_after: 4h", [f"2: expire_after: repeat_interval is 4h, expire_after 4h: {LAPSE}"]),
+        ("expire_after: 4h1s", []),
+        (
+            "defaults: {repeat_interval: 2m}",
+            [f"2: defaults.repeat_interval: repeat_interval is not longer than group_interval, which is 2m: {AGAIN}"],
+        ),
+        (
+            "defaults: {group_interval: 5h}",
+            [f"2: defaults.group_interval: repeat_interval is not longer than group_interval, which is 5h: {AGAIN}"],
+        ),
+        (
+            "defaults: {urgent_interval: 3m}",
+            [f"2: defaults.urgent_interval: is longer than group_interval, which is 2m: {SLOW}"],
+        ),
+        ("defaults: {urgent_interval: 3m, urgent: []}", []),
+        ("defaults: {urgent_interval: 2m}", []),
+        ("defaults: {group_interval: 30s}", []),
+    ],
+)
+def test_intervals_that_get_in_each_others_way_are_warned_of(folder: Folder, text: str, told: list[str]) -> None:
+    assert folder.told(folder.load(CONSOLE + text).warnings) == told
+
+
+def test_a_channels_own_interval_is_warned_of_at_the_channel_and_what_all_share_once(folder: Folder) -> None:
+    loaded = folder.load("""\
+defaults: {repeat_interval: 3d}
+channels:
+- {name: a, type: console}
+- {name: b, type: console}
+- {name: c, type: console, repeat_interval: 2d}
+- {name: d, type: console, repeat_interval: 1h}
+""")
+    assert [warning.split(": ")[1] for warning in folder.told(loaded.warnings)] == [
+        "defaults.repeat_interval",
+        "channels[2].repeat_interval",
+    ]
+
+
 def test_all_problems_are_told_at_once_each_with_its_line(folder: Folder) -> None:
     assert folder.problems("""\
 smtp:
@@ -214,9 +260,6 @@ channels:
         "16: channels[3].webhook_url_env: this environment variable is not set",
         '17: channels[3].fallback: no channel has this name; did you mean "a"?',
     ]
-
-
-CONSOLE = "channels: [{name: c, type: console}]\n"
 
 
 @pytest.mark.parametrize(
@@ -259,8 +302,15 @@ CONSOLE = "channels: [{name: c, type: console}]\n"
         (CONSOLE + "defaults: {throttle: {per: 0s}}", "2: defaults.throttle.per: must be longer than 0"),
         (CONSOLE + "defaults: {urgent: ['a']}", "2: defaults.urgent[0]: column 2: expected an operator"),
         (CONSOLE + "defaults: {urgent: ['{}']}", "2: defaults.urgent[0]: holds no matcher and would match every alert"),
-        (CONSOLE + "defaults: {repeat_interval: 1d}", "2: defaults.repeat_interval: must be less than expire_after"),
-        (CONSOLE + "expire_after: 4h", "2: expire_after: must exceed defaults.repeat_interval, which is 4h"),
+        (CONSOLE + "defaults: {urgent: ['']}", "2: defaults.urgent[0]: is empty; one or more matchers"),
+        (CONSOLE + "defaults: {urgent: [' ']}", "2: defaults.urgent[0]: "),
+        (CONSOLE + "defaults: {urgent: ['a=b,c=~\"(\"']}", "2: defaults.urgent[0]: column 8: not a regular expression"),
+        (CONSOLE + "defaults: {urgent: a=b}", "2: defaults.urgent: must be a list"),
+        ("channels: [{name: a, type: console, urgent: [a=b, '{}']}]", "1: channels[0].urgent[1]: holds no matcher"),
+        (CONSOLE + "defaults: {retry_for: 0}", "2: defaults.retry_for: must be longer than 0"),
+        (CONSOLE + "defaults: {repeat_interval: 0}", "2: defaults.repeat_interval: must be longer than 0"),
+        (CONSOLE + "expire_after: 0s", "2: expire_after: must be longer than 0"),
+        (CONSOLE + "reorder_window: 2", "2: reorder_window: a duration needs a unit; did you mean 2s?"),
         (CONSOLE + "defaults: {min_severity: wran}", "2: defaults.min_severity: is no severity level; there is: none"),
         (CONSOLE + "severity: {default: warn}", '2: severity.default: is no level; did you mean "warning"?'),
         (CONSOLE + "severity: {levels: [warning, Warning]}", "2: severity.levels: lists a level twice"),
@@ -416,6 +466,22 @@ def test_multiplying_aliases_end_in_an_error_and_not_in_a_hang(folder: Folder, s
     lines += [f"x{i + 1}: &x{i + 1} " + step.format(", ".join([f"*x{i}"] * 9)) for i in range(9)]
     [problem] = folder.problems("\n".join(lines))
     assert "too large" in problem
+
+
+def test_the_files_of_secrets_are_known_and_a_changed_one_tells_itself(folder: Folder) -> None:
+    fifo = folder.path / "fifo"
+    os.mkfifo(fifo)
+    loaded = folder.load(EXAMPLE)
+    [(file, before)] = loaded.secret_files.items()
+    assert file == folder.path / "smtp-password"
+    assert fingerprint(file) == before
+    file.write_text("rotated")
+    assert fingerprint(file) not in (before, None)
+    file.unlink()
+    assert fingerprint(file) is None
+    # Nobody writes to it: reading it would never end.
+    assert fingerprint(fifo) is None
+    assert PASSWORD.encode() not in (before or b"")
 
 
 def test_a_file_that_can_not_be_read_is_told_as_such(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from receiver.config import loading, resolve
 from receiver.config.destinations import ConsoleDestination, EmailDestination, SlackDestination
 from receiver.config.patterns import compile_pattern
 from receiver.config.types import Config
+from receiver.core.matchers import parse
 from receiver.core.policy import ChannelPolicy, Throttle
 from receiver.secret import Secret
 
@@ -39,12 +40,18 @@ def test_the_built_in_values_make_a_policy() -> None:
             group_wait=10_000,
             group_threshold=5,
             group_interval=120_000,
+            repeat_interval=4 * 3_600_000,
+            urgent=(parse('severity="critical"', compile_pattern),),
+            urgent_interval=60_000,
+            digest_interval=60_000,
             throttle=Throttle(messages=6, per=60_000, burst=6),
             send_resolved=True,
+            retry_for=24 * 3_600_000,
         ),
     )
     assert policy.severity.rank("PAGE") == 4
     assert policy.ignore_labels == {"prometheus_replica"}
+    assert (policy.expire_after, policy.reorder_window) == (24 * 3_600_000, 120_000)
 
 
 def test_a_channel_overrides_the_defaults_and_they_the_built_in_values(tmp_path: Path) -> None:
@@ -64,6 +71,29 @@ channels:
     assert (second.group_by, second.group_wait, second.group_threshold) == (None, 60_000, 9)
     assert second.group_interval == 1_000
     assert second.throttle == Throttle(messages=6, per=60_000, burst=1)
+
+
+def test_intervals_and_urgency_are_a_channels_own_or_those_of_all(tmp_path: Path) -> None:
+    policy = resolve.resolve(
+        config(
+            tmp_path,
+            """\
+expire_after: 2d
+reorder_window: 0
+defaults: {repeat_interval: 1h, urgent: ['a="b",c="d"', e=f], urgent_interval: 30s, digest_interval: 0, retry_for: 1d}
+channels:
+- {name: a, type: console}
+- {name: b, type: console, repeat_interval: 2h, urgent: [], urgent_interval: 0, digest_interval: 5m, retry_for: 1h}
+""",
+        )
+    )
+    first, second = policy.channels
+    assert (policy.expire_after, policy.reorder_window) == (172_800_000, 0)
+    assert (first.repeat_interval, first.urgent_interval, first.digest_interval) == (3_600_000, 30_000, 0)
+    assert [[str(matcher) for matcher in one] for one in first.urgent] == [['a="b"', 'c="d"'], ['e="f"']]
+    assert (second.repeat_interval, second.urgent_interval, second.digest_interval) == (7_200_000, 0, 300_000)
+    assert second.urgent == ()
+    assert (first.retry_for, second.retry_for) == (86_400_000, 3_600_000)
 
 
 def test_severities_compare_in_lower_case(tmp_path: Path) -> None:

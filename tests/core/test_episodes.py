@@ -8,6 +8,7 @@ from receiver.core.alerts import Alert, Status, identity
 from receiver.core.episodes import LOST_RESOLVE_AFTER, Change, Closing, Episode, judge
 
 STARTED, SEEN, ENDED, NOW = 1_000_000, 1_060_000, 1_120_000, 1_200_000
+PEER, WINDOW = "http://am-1", 120_000
 
 
 def firing(starts_at: int = STARTED) -> Alert:
@@ -28,7 +29,7 @@ def ahead_of_us() -> Episode:
 
 
 def closed_episode() -> Episode:
-    return Episode(1, 1, STARTED, STARTED, SEEN, ENDED, ENDED, Closing.RESOLVED)
+    return Episode(1, 1, STARTED, STARTED, SEEN, ENDED, ENDED, Closing.RESOLVED, resolved_by=PEER)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +58,28 @@ def closed_episode() -> Episode:
 def test_an_event_changes_the_episode_as_the_contract_says(
     latest: Episode | None, event: Alert, change: Change
 ) -> None:
-    assert judge(latest, event, NOW) is change
+    assert judge(latest, event, NOW, peer=PEER, reorder_window=WINDOW) is change
+
+
+@pytest.mark.parametrize(
+    ("event", "peer", "window", "change"),
+    [
+        (firing(ENDED), "http://am-2", WINDOW, Change.HOLDS),
+        (firing(ENDED), "http://am-2", 0, Change.REOPENS),
+        (firing(ENDED), PEER, WINDOW, Change.REOPENS),
+        (firing(ENDED + 1), "http://am-2", WINDOW, Change.OPENS),
+        (resolved(), "http://am-2", WINDOW, Change.ALREADY_CLOSED),
+    ],
+)
+def test_an_old_firing_from_another_peer_than_the_resolves_is_held(
+    event: Alert, peer: str, window: int, change: Change
+) -> None:
+    assert judge(closed_episode(), event, NOW, peer=peer, reorder_window=window) is change
 
 
 def test_a_replaced_episode_that_never_ended_opens_a_new_one() -> None:
     lost = Episode(1, 1, STARTED, STARTED, SEEN, None, NOW, Closing.LOST_RESOLVE)
-    assert judge(lost, firing(NOW), NOW) is Change.OPENS
+    assert judge(lost, firing(NOW), NOW, peer=PEER, reorder_window=WINDOW) is Change.OPENS
 
 
 def test_an_alert_is_known_by_its_source_and_its_labels_without_the_ignored_ones() -> None:

@@ -90,6 +90,15 @@ def test_a_store_written_by_a_newer_program_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "books.db")
 
 
+def test_a_store_from_before_the_first_release_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path / "books.db").close()
+    with sqlite3.connect(tmp_path / "books.db") as connection:
+        connection.execute("UPDATE schema_version SET version = 1")
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="begin with a new file"):
+        opened(tmp_path / "books.db")
+
+
 def test_a_migration_that_breaks_half_way_leaves_the_old_schema(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +117,7 @@ def test_a_migration_that_breaks_half_way_leaves_the_old_schema(
         versions = connection.execute("SELECT version FROM schema_version").fetchall()
     connection.close()
     assert "half" not in tables
-    assert versions == [(1,)]
+    assert versions == [(migrations.UNRELEASED + 1,)]
 
 
 @pytest.mark.parametrize("path", ["missing/books.db", "."])

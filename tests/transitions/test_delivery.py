@@ -66,22 +66,22 @@ def test_groups_are_told_apart_most_severe_first(timeline: Timeline) -> None:
 
 
 def test_without_a_token_news_waits_and_nothing_is_lost(timeline: Timeline) -> None:
-    timeline.policy = policy(channel(throttle=Throttle(6, MINUTE, 2)))
-    timeline.store.close()
-    timeline.path.unlink()
-    timeline.open()
-    timeline.receive(*(firing(f"Alert{n}") for n in range(3)))
+    timeline.reload(policy(channel(throttle=Throttle(6, MINUTE, 1))))
+    timeline.receive(firing("First"))
     timeline.now += 10 * SECOND
     assert not isinstance(timeline.send(), Rest)
-    assert not isinstance(timeline.send(), Rest)
-    assert timeline.claim() == Rest(timeline.now + 10 * SECOND, heeds_news=False, throttled=True)
-    assert timeline.claim() == Rest(timeline.now + 10 * SECOND, heeds_news=False, throttled=False)
+    timeline.receive(firing("Second"))
+    timeline.now += 5 * SECOND
+    timeline.receive(*(firing("Second", pod=str(n)) for n in range(4)))
+    until = timeline.now + 5 * SECOND
+    assert timeline.claim() == Rest(until, heeds_news=False, throttled=True)
+    assert timeline.claim() == Rest(until, heeds_news=False, throttled=False)
     timeline.restart()
-    timeline.now += 10 * SECOND
+    timeline.now = until
     content = timeline.send()
     assert not isinstance(content, Rest)
-    assert content.reason == Reason.THROTTLED
-    assert timeline.ledger() == {"accepted": 3, "delivered": 3}
+    assert (content.reason, content.firing) == (Reason.THROTTLED, 5)
+    assert timeline.ledger() == {"accepted": 6, "delivered": 6}
 
 
 def test_a_message_that_surely_reached_nobody_dissolves_and_is_composed_anew(timeline: Timeline) -> None:

@@ -1,0 +1,42 @@
+"""What is allowed, and hardly meant: warnings to the configuration's author."""
+
+from collections.abc import Iterator
+
+from receiver.config import durations, inherited
+from receiver.config.draft import Draft
+from receiver.config.problems import Finding, Path
+
+
+def findings(draft: Draft) -> Iterator[Finding]:
+    """Everything about a draft without mistakes that its author should know."""
+    if all(channel.matchers for channel in draft.channels.values()):
+        yield Finding(
+            ("channels",), "no channel takes every alert", "one without matchers would tell what no other takes"
+        )
+    for i in draft.channels:
+        yield from _intervals(draft, i)
+
+
+def _intervals(draft: Draft, i: int) -> Iterator[Finding]:
+    """How the intervals of the channel at place ``i`` get in each other's way, told where one of them is written."""
+    settings = inherited.settings(draft.config.defaults, draft.channels[i])
+    group, repeat, urgent = settings.group_interval, settings.repeat_interval, settings.urgent_interval
+    expire = draft.config.expire_after
+    expires = ("expire_after",) if draft.written("expire_after") else None
+    if repeat >= expire and (path := _place(draft, i, "repeat_interval") or expires):
+        intervals = f"repeat_interval is {durations.written(repeat)}, expire_after {durations.written(expire)}"
+        yield Finding(path, f"{intervals}: an alert may lapse between two reminders", "let expire_after be the longer")
+    cooldown = f"group_interval, which is {durations.written(group)}"
+    repeats = _place(draft, i, "repeat_interval") or _place(draft, i, "group_interval")
+    if repeat <= group and repeats:
+        wrong = f"repeat_interval is not longer than {cooldown}: whatever Alertmanager repeats is told again"
+        yield Finding(repeats, wrong, "let repeat_interval be the longer")
+    # The built-in value gives way to a shorter group_interval, as the longest cooldown; nobody need write it.
+    if settings.urgent and urgent > group and (path := _place(draft, i, "urgent_interval")):
+        wrong = f"is longer than {cooldown}: urgent news waits as long as any other"
+        yield Finding(path, wrong, "let urgent_interval be the shorter")
+
+
+def _place(draft: Draft, i: int, key: str) -> Path | None:
+    """Where a setting of the channel is written: with it, else for all; None when nowhere."""
+    return next((place for place in (("channels", i, key), ("defaults", key)) if draft.written(*place)), None)

@@ -1,0 +1,129 @@
+"""What a message says, as facts: read when it is claimed, in the claim's own transaction."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping, and_, bindparam, false, func, literal, select, true
+
+from receiver.core.alerts import Status
+from receiver.core.content import Line, Told
+from receiver.core.entries import Phase
+from receiver.store import schema
+from receiver.store.alerts import parse
+from receiver.store.connect import Tx
+from receiver.store.messages import Message
+
+# A message renders the first of its lines and counts the rest.
+LINES_RENDERED = 500
+ALSO_FIRING_RENDERED = 50
+
+
+_i, _d, _e, _a = schema.message_item, schema.delivery, schema.episode, schema.alert
+_COUNTS = select(_i.c.line, func.count().label("n")).where(_i.c.message_id == bindparam("message")).group_by(_i.c.line)
+_OF_ITEM = and_(_d.c.episode_id == _i.c.episode_id, _d.c.channel_id == bindparam("channel"))
+_IS_URGENT = and_(_d.c.urgent, _i.c.line == Told.FIRING, _d.c.told.is_(None))
+_URGENT = (
+    select(func.count()).select_from(_i.join(_d, _OF_ITEM)).where(_i.c.message_id == bindparam("message"), _IS_URGENT)
+)
+_FACTS = [
+    _e.c.starts_at,
+    _e.c.ends_at,
+    _e.c.last_seen,
+    _e.c.again,
+    _e.c.annotations,
+    _e.c.links,
+    _e.c.generator_url,
+    _e.c.external_url,
+    _e.c.defect,
+    _a.c.labels,
+    _a.c.fingerprint,
+]
+_LINES = (
+    select(
+        _i.c.line,
+        _i.c.severity,
+        _IS_URGENT.label("urgent"),
+        and_(_i.c.line == Told.FIRING, _d.c.told.is_not(None)).label("reminder"),
+        and_(_i.c.line == Told.FIRING, _d.c.muted).label("after_mute"),
+        *_FACTS,
+    )
+    .join(_d, _OF_ITEM)
+    .join(_e, _e.c.id == _i.c.episode_id)
+    .join(_a, _a.c.id == _e.c.alert_id)
+    .where(_i.c.message_id == bindparam("message"))
+    .order_by(~_IS_URGENT, _i.c.line != Told.FIRING, _i.c.severity.desc(), _e.c.starts_at, _a.c.labels)
+    .limit(LINES_RENDERED)
+)
+_STILL_FIRING = and_(
+    _d.c.group_id.in_(
+        select(schema.alert_group.c.id).where(
+            schema.alert_group.c.message_id.is_not(None), schema.alert_group.c.message_id == bindparam("message")
+        )
+    ),
+    _d.c.phase == Phase.IDLE,
+    _d.c.status == Status.FIRING,
+    _d.c.told == Status.FIRING,
+    _e.c.closed_at.is_(None),
+    # What was not confirmed for so long has lapsed.
+    _e.c.last_seen > bindparam("lapsed"),
+)
+_ALSO_FIRING = (
+    select(
+        literal(Told.FIRING.value).label("line"),
+        _d.c.severity,
+        false().label("urgent"),
+        true().label("reminder"),
+        false().label("after_mute"),
+        *_FACTS,
+    )
+    .join(_e, _e.c.id == _d.c.episode_id)
+    .join(_a, _a.c.id == _e.c.alert_id)
+    .where(_STILL_FIRING)
+    .order_by(_d.c.severity.desc(), _e.c.starts_at, _a.c.labels)
+    .limit(ALSO_FIRING_RENDERED)
+)
+_COUNT_ALSO_FIRING = select(func.count()).select_from(_d.join(_e, _e.c.id == _d.c.episode_id)).where(_STILL_FIRING)
+
+
+def counts(tx: Tx, message: Message) -> dict[Told, int]:
+    """How many members say what."""
+    return {Told(row["line"]): row["n"] for row in tx.rows(_COUNTS, {"message": message.id})}
+
+
+def lines(tx: Tx, message: Message, levels: Sequence[str]) -> tuple[tuple[Line, ...], str]:
+    """The first lines of the message, most important first, and the ``externalURL`` of the first."""
+    rows = tx.rows(_LINES, {"message": message.id, "channel": message.channel_id})
+    return tuple(_line(row, levels) for row in rows), rows[0]["external_url"] if rows else ""
+
+
+def urgent(tx: Tx, message: Message) -> int:
+    """How many members are urgent news."""
+    n: int = tx.scalar(_URGENT, {"message": message.id, "channel": message.channel_id})
+    return n
+
+
+def also_firing(tx: Tx, message: Message, levels: Sequence[str], lapsed: int) -> tuple[int, tuple[Line, ...]]:
+    """How many other alerts of the message's groups fire, told before and seen since ``lapsed``; the first of them."""
+    where = {"message": message.id, "lapsed": lapsed}
+    n: int = tx.scalar(_COUNT_ALSO_FIRING, where)
+    return n, tuple(_line(row, levels) for row in tx.rows(_ALSO_FIRING, where))
+
+
+def _line(row: RowMapping, levels: Sequence[str]) -> Line:
+    return Line(
+        told=Told(row["line"]),
+        # The scale may have lost levels since the rank was stored.
+        severity=levels[min(row["severity"], len(levels) - 1)],
+        labels=parse(row["labels"]),
+        annotations=parse(row["annotations"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        last_seen=row["last_seen"],
+        generator_url=row["generator_url"],
+        fingerprint=row["fingerprint"],
+        links=parse(row["links"]),
+        defect=row["defect"],
+        again=row["again"],
+        urgent=row["urgent"],
+        reminder=row["reminder"],
+        after_mute=row["after_mute"],
+    )

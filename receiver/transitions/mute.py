@@ -1,0 +1,100 @@
+"""Mutes begin and end; what they hold back is judged when a message is composed."""
+
+from collections.abc import Sequence
+
+from receiver.core import grouping, muting
+from receiver.core.alerts import Status
+from receiver.core.entries import ENDED_BEFORE_TOLD, Outcome, Phase
+from receiver.core.muting import Mute
+from receiver.core.policy import ChannelPolicy, Policy
+from receiver.store import channels, deliveries, groups, mutes
+from receiver.store.connect import Tx
+from receiver.store.deliveries import Departure, Entry
+from receiver.store.ledger import Postings
+
+
+def mute(tx: Tx, new: Mute, now: int) -> int:
+    """Keep the mute; its id. Raises MuteError."""
+    muting.check(new)
+    return mutes.add(tx, new, now)
+
+
+def unmute(tx: Tx, id_: int, policy: Policy, now: int) -> dict[str, int]:
+    """End the mute now, if it has not ended: what it held waits again; when each channel then has some due."""
+    ending = mutes.not_ended(tx, policy.compile_pattern).get(id_)
+    if ending is None:
+        return {}
+    mutes.end(tx, id_, min(ending.ends_at, now), now)
+    return _let_go(tx, ending, policy, now)
+
+
+def end_mutes(tx: Tx, policy: Policy, now: int) -> tuple[dict[str, int], int | None]:
+    """End the mutes whose time is over; when each channel then has news due, and when the next mute ends."""
+    due: dict[str, int] = {}
+    next_at: int | None = None
+    for id_, each in mutes.not_ended(tx, policy.compile_pattern).items():
+        if each.ends_at > now:
+            next_at = each.ends_at if next_at is None else min(next_at, each.ends_at)
+            continue
+        mutes.end(tx, id_, each.ends_at, now)
+        for name, due_at in _let_go(tx, each, policy, now).items():
+            due[name] = min(due_at, due.get(name, due_at))
+    return due, next_at
+
+
+def _let_go(tx: Tx, ended: Mute, policy: Policy, now: int) -> dict[str, int]:
+    """All that mutes hold on its channels waits again; what another mute covers is held again when its turn comes."""
+    due: dict[str, int] = {}
+    states = channels.load(tx)
+    for channel in policy.channels:
+        if ended.channels is not None and channel.name not in ended.channels:
+            continue
+        freed = groups.by_id(tx, deliveries.unmute(tx, states[channel.name].id, now))
+        groups.recount(tx, freed)
+        for group in freed:
+            grouping.schedule(group, channel, now)
+            if group.due_at is not None and group.message_id is None:
+                due[channel.name] = min(group.due_at, due.get(channel.name, group.due_at))
+        groups.save(tx, freed)
+    return due
+
+
+def hold_back(tx: Tx, channel_id: int, channel: ChannelPolicy, policy: Policy, now: int) -> int:
+    """Hold what is due on the channel and muted; how many mutes are active there."""
+    every = mutes.not_ended(tx, policy.compile_pattern).values()
+    active = [each for each in every if each.is_active(channel.name, now)]
+    if active:
+        due = deliveries.waiting(tx, channel_id, now)
+        muted = [entry for entry in due if any(each.covers(entry.labels) for each in active)]
+        _hold(tx, muted, channel, now)
+    return len(active)
+
+
+def _hold(tx: Tx, muted: Sequence[Entry], channel: ChannelPolicy, now: int) -> None:
+    if not muted:
+        return
+    postings, departures = Postings(), []
+    for delivery, alert_id, _ in muted:
+        if delivery.status is Status.RESOLVED and not delivery.may_have_told and delivery.owes is None:
+            delivery.phase = Phase.IDLE
+            postings.outcome(delivery.channel_id, Outcome.MUTED)
+            departures.append(
+                Departure(
+                    delivery.channel_id,
+                    alert_id,
+                    delivery.episode_id,
+                    delivery.status,
+                    Outcome.MUTED,
+                    ENDED_BEFORE_TOLD,
+                )
+            )
+        else:
+            delivery.phase, delivery.muted = Phase.HELD, True
+    deliveries.save(tx, [delivery for delivery, _, _ in muted])
+    deliveries.depart(tx, departures, now)
+    postings.post(tx, now)
+    quieter = groups.by_id(tx, sorted({delivery.group_id for delivery, _, _ in muted}))
+    groups.recount(tx, quieter)
+    for group in quieter:
+        grouping.schedule(group, channel, now)
+    groups.save(tx, quieter)
