@@ -5,24 +5,30 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import TextIO
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
 
 from aiohttp import web
 
 from receiver.channels.console import ConsoleChannel
 from receiver.channels.email import EmailChannel
 from receiver.channels.slack import SlackChannel
+from receiver.config.credentials import Fingerprint
 from receiver.config.destinations import ConsoleDestination, Destination, EmailDestination, SlackDestination
+from receiver.config.loading import Loaded
 from receiver.core.policy import Policy
 from receiver.dispatch import Dispatcher, Outlet
 from receiver.messages import console, email, slack
 from receiver.metrics import Metrics
-from receiver.store.connect import Store
+from receiver.reload import Dispatchers, PolicyInForce, Reloader
+from receiver.store.connect import Store, Tx
 from receiver.store.writer import Writer, WriterWatch
-from receiver.transitions.install import install
+from receiver.sweeper import Sweeper
+from receiver.transitions.accept import Accepted
+from receiver.transitions.install import install, resume
 from receiver.web.management import Management
 from receiver.web.server import Complaints, Runner, application
 from receiver.web.webhook import Webhook
@@ -44,7 +50,10 @@ class CannotListen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a running receiver is made of: ``address`` and ``port`` to listen on, ``max_body`` in bytes."""
+    """What a running receiver is made of: ``address`` and ``port`` to listen on, ``max_body`` in bytes.
+
+    ``load`` reads the configuration anew, None where there is no file; ``secret_files`` as in ``Loaded``.
+    """
 
     store_url: str
     policy: Policy
@@ -52,6 +61,8 @@ class Settings:
     address: str = "127.0.0.1"
     port: int = 9095
     max_body: int = 64 << 20
+    load: Callable[[], Loaded] | None = None
+    secret_files: Mapping[Path, Fingerprint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +75,13 @@ class Receiver:
 
 
 async def serve(settings: Settings, stdout: TextIO) -> None:
-    """Run a receiver until SIGTERM or SIGINT; raises what broke, if something did."""
-    stop = asyncio.Event()
+    """Run a receiver until SIGTERM or SIGINT, reloading at SIGHUP; raises what broke, if something did."""
+    stop, hangup = asyncio.Event(), asyncio.Event()
     # Before anything says that we are there: whoever reads that may send a signal at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(settings, stdout) as receiver:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+    async with running(settings, stdout, hangup=hangup) as receiver:
         # What lives as long as the process is not looked through for garbage over and over.
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
@@ -81,29 +93,99 @@ async def serve(settings: Settings, stdout: TextIO) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings, stdout: TextIO, clock: Callable[[], int] = wall_clock) -> AsyncIterator[Receiver]:
-    """A receiver that runs as long as the context; raises StoreUnavailable and CannotListen."""
+async def running(
+    settings: Settings,
+    stdout: TextIO,
+    clock: Callable[[], int] = wall_clock,
+    hangup: asyncio.Event | None = None,
+) -> AsyncIterator[Receiver]:
+    """A receiver that runs as long as the context, and reloads whenever ``hangup`` is set.
+
+    Raises StoreUnavailable and CannotListen.
+    """
     async with AsyncExitStack() as stack:
-        policy = settings.policy
         store = Store(settings.store_url, clock)
         stack.callback(store.close)
-        outlets = [outlet(destination, stdout) for destination in settings.destinations]
-        for each in outlets:
-            stack.push_async_callback(each.channel.close)
-        metrics = Metrics({each.channel.name: each.channel.reasons for each in outlets})
+        metrics = Metrics()
         metrics.config_loaded.set(1)
         metrics.config_loaded_at.set(clock() / 1000)
-        watch = WriterWatch(metrics.commit_duration.observe, lambda reason: metrics.store_errors.labels(reason).inc())
-        writer = Writer(store, watch)
+        policy = PolicyInForce(settings.policy)
+        writer = Writer(store, _watch(policy, metrics))
         writer.start()
         stack.callback(writer.stop)
-        await writer.run(lambda tx: install(tx, policy, clock()))
-        dispatchers = [Dispatcher(each, writer, policy, metrics, clock) for each in outlets]
-        ended = await stack.enter_async_context(_dispatching(dispatchers))
-        webhook = Webhook(writer, policy, metrics, _waker(dispatchers), clock, settings.max_body)
-        management = Management(store, writer, metrics, clock)
+        await writer.run(lambda tx: _begin(tx, settings.policy, clock()))
+        tasks = Tasks()
+
+        def dispatcher(destination: Destination) -> Dispatcher:
+            made = outlet(destination, stdout)
+            metrics.add_channel(destination.name, made.channel.reasons)
+            return Dispatcher(made, writer, policy, metrics, clock)
+
+        dispatchers = Dispatchers(dispatcher, tasks.launch)
+        stack.push_async_callback(dispatchers.end, SHUTDOWN_SECONDS)
+        dispatchers.ensure(settings.destinations)
+        reloader = Reloader(
+            settings.load, settings.secret_files, settings.store_url, policy, dispatchers, writer, metrics, clock
+        )
+        sweeper = Sweeper(writer, policy, dispatchers.wake, clock)
+        # Whatever else goes on by itself; it ends before the channels do.
+        background = [
+            tasks.launch(reloader.attend(hangup or asyncio.Event()), "reload"),
+            tasks.launch(sweeper.run(), "sweep"),
+        ]
+        stack.push_async_callback(tasks.cancel, *background)
+
+        def wake(accepted: Accepted) -> None:
+            dispatchers.wake(accepted.due)
+            sweeper.wake(accepted.held_until)
+
+        webhook = Webhook(writer, policy, metrics, wake, clock, settings.max_body)
+        management = Management(store, writer, metrics, reloader.reload, clock)
         site = await stack.enter_async_context(_listening(settings, webhook, management, metrics))
-        yield Receiver(site, store, ended)
+        yield Receiver(site, store, tasks.ended)
+
+
+def _begin(tx: Tx, policy: Policy, now: int) -> None:
+    resume(tx, policy, now)
+    install(tx, policy, now)
+
+
+class Tasks:
+    """Everything that runs on its own, watched: a task that breaks ends the process, it does not go quiet."""
+
+    def __init__(self) -> None:
+        """None yet; ``ended`` raises what the first of them broke with."""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def launch(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        """Run this."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._note)
+        return task
+
+    @staticmethod
+    async def cancel(*tasks: "asyncio.Task[None]") -> None:
+        """Cancel these, and wait until they have ended."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _note(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.ended.done():
+            self.ended.set_exception(error)
+
+
+def _watch(policy: PolicyInForce, metrics: Metrics) -> WriterWatch:
+    def committed(seconds: float) -> None:
+        policy.committed()
+        metrics.commit_duration.observe(seconds)
+
+    def failed(reason: str) -> None:
+        policy.failed()
+        metrics.store_errors.labels(reason).inc()
+
+    return WriterWatch(committed, failed)
 
 
 def outlet(destination: Destination, stdout: TextIO) -> Outlet:
@@ -127,40 +209,6 @@ def outlet(destination: Destination, stdout: TextIO) -> Outlet:
             return Outlet(channel, email.render)
         case ConsoleDestination():
             return Outlet(ConsoleChannel(destination.name, stdout), console.render)
-
-
-def _waker(dispatchers: Sequence[Dispatcher]) -> Callable[[Mapping[str, int]], None]:
-    by_name = {dispatcher.name: dispatcher for dispatcher in dispatchers}
-
-    def wake(due: Mapping[str, int]) -> None:
-        for name, due_at in due.items():
-            by_name[name].wake(due_at)
-
-    return wake
-
-
-@asynccontextmanager
-async def _dispatching(dispatchers: Sequence[Dispatcher]) -> AsyncIterator["asyncio.Future[None]"]:
-    """Every dispatcher's loop, watched: a loop that breaks ends the process, it does not go quiet."""
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def watch(task: "asyncio.Task[None]") -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not ended.done():
-            ended.set_exception(error)
-
-    tasks = [asyncio.create_task(each.run(), name=f"dispatch {each.name}") for each in dispatchers]
-    for task in tasks:
-        task.add_done_callback(watch)
-    try:
-        yield ended
-    finally:
-        for dispatcher in dispatchers:
-            dispatcher.stop()
-        _, late = await asyncio.wait(tasks, timeout=SHUTDOWN_SECONDS)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -1,21 +1,25 @@
 """The command line. Results go to stdout, diagnostics to stderr; exit codes 0, 1 (it failed), 2 (wrong use)."""
 
+import io
 import json
 import logging
 import os
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 import uvloop
 
-from receiver import __version__, logs
+from receiver import __version__, logs, simulate
 from receiver.app import CannotListen, Settings, serve
 from receiver.config import loading, schema
 from receiver.config.loading import Loaded
 from receiver.config.problems import ConfigError
 from receiver.config.resolve import destinations, resolve
+from receiver.reload import report
 from receiver.store.connect import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -107,7 +111,7 @@ def serve_command(
     level: str,
     log_format: str,
 ) -> None:
-    """Run the receiver, until SIGTERM or Ctrl-C."""
+    """Run the receiver, until SIGTERM or Ctrl-C; SIGHUP reloads the configuration."""
     logs.configure(level.lower(), log_format)
     logs.install_hooks()
     try:
@@ -116,15 +120,15 @@ def serve_command(
         for problem in error.problems:
             log.error("the configuration can't be used", extra={"problem": str(problem)})
         sys.exit(1)
-    for warning in loaded.warnings:
-        log.warning("configuration", extra={"problem": str(warning)})
+    report(loaded)
     if external_url is not None:
         log.warning("--web.external-url is accepted, but not in force yet: no message links to the receiver")
     log.info("starting", extra={"version": __version__, "store": _shown(loaded.config.storage.url)})
     if config_file is None:
         log.info("no --config.file: messages are printed to stdout")
     try:
-        uvloop.run(serve(_settings(loaded, listen, max_body), sys.stdout))
+        load = None if config_file is None else partial(loading.load, config_file, os.environ)
+        uvloop.run(serve(_settings(loaded, load, listen, max_body), sys.stdout))
     except StoreUnavailable as error:
         log.error("the store can't be used", extra={"detail": str(error)})
         sys.exit(1)
@@ -138,9 +142,9 @@ def _shown(store_url: str) -> str:
     return str(Path(store_url.removeprefix("sqlite:///")).absolute())
 
 
-def _settings(loaded: Loaded, listen: tuple[str, int], max_body: int) -> Settings:
-    config = loaded.config
-    return Settings(config.storage.url, resolve(config), destinations(config), *listen, max_body)
+def _settings(loaded: Loaded, load: Callable[[], Loaded] | None, listen: tuple[str, int], max_body: int) -> Settings:
+    config, files = loaded.config, loaded.secret_files
+    return Settings(config.storage.url, resolve(config), destinations(config), *listen, max_body, load, files)
 
 
 @main.command("check-config", short_help="Check configuration files.")
@@ -186,3 +190,51 @@ def demo_command(keep: bool) -> None:
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the demo needs {error.name}: pip install 'alert-receiver[demo]'") from None
     uvloop.run(tell(keep=keep))
+
+
+class Instant(click.ParamType[int]):
+    """A time as RFC 3339 has it, in UTC milliseconds."""
+
+    name = "time"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The instant."""
+        if isinstance(value, int):
+            return value
+        try:
+            return simulate.instant(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write it like 2026-11-20T21:00:00Z", param, ctx)
+
+
+@main.command("simulate", short_help="Show what would be sent, and when.")
+@click.argument("events", type=click.Path(allow_dash=True, path_type=Path))
+@click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration; its secrets are not read. Without it, one console channel.",
+)
+@click.option(
+    "--output", type=click.Choice(("text", "json")), default="text", show_default=True, help="For people or programs."
+)
+@click.option("--until", type=Instant(), help="Stop after this instant, such as 2026-11-20T21:00:00Z.")
+def simulate_command(events: Path, config_file: Path | None, output: str, until: int | None) -> None:
+    """Show what would be sent, and when: the real decisions on a virtual clock. Nothing is sent.
+
+    EVENTS is a file of JSON lines (- for stdin), each with its time: notifications, outages, mutes, reloads, restarts.
+    """
+    try:
+        loaded = loading.embedded() if config_file is None else loading.load(config_file, None)
+        for warning in loaded.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        simulation = simulate.prepare(resolve(loaded.config), events, until)
+    except (ConfigError, simulate.BadInput) as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        sys.exit(1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every terminal has every character of a label.
+        sys.stdout.reconfigure(errors="replace")
+    for line in simulate.WRITERS[output](simulation):
+        click.echo(line)

@@ -45,21 +45,22 @@ class Dispatcher:
         self,
         outlet: Outlet,
         writer: Writer,
-        policy: Policy,
+        policy: Callable[[], Policy],
         metrics: Metrics,
         clock: Callable[[], int],
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """``clock`` gives UTC milliseconds, ``jitter`` a number in [0, 1)."""
+        """``policy`` gives the policy in force, ``clock`` UTC milliseconds, ``jitter`` a number in [0, 1)."""
         self._outlet = outlet
         self._writer = writer
         self._policy = policy
+        self._last_policy = policy()
         self._metrics = metrics
         self._clock = clock
         self._jitter = jitter
         self._news = asyncio.Event()
         self._rest: Rest | None = None
-        self._stopping = False
+        self.stopping = False
 
     @property
     def name(self) -> str:
@@ -72,14 +73,24 @@ class Dispatcher:
         if rest is None or (rest.heeds_news and (rest.until is None or due_at < rest.until)):
             self._news.set()
 
+    def look_again(self) -> None:
+        """End a rest, whatever it was for: what is due is another question now."""
+        self._news.set()
+
     def stop(self) -> None:
         """Let the loop end after the attempt that is under way."""
-        self._stopping = True
+        self.stopping = True
         self._news.set()
 
     async def run(self) -> None:
-        """Send what is due until told to stop."""
-        while not self._stopping:
+        """Send what is due until told to stop, and let go of the channel."""
+        try:
+            await self._run()
+        finally:
+            await self._outlet.channel.close()
+
+    async def _run(self) -> None:
+        while not self.stopping:
             self._news.clear()
             match await self._write(self._claim):
                 case Rest() as rest:
@@ -92,13 +103,23 @@ class Dispatcher:
                     await self._attempt(repeat)
 
     def _claim(self, tx: Tx) -> Claimed | Repeat | Rest:
-        return claim(tx, self.name, uuid.uuid4().hex, self._policy, self._clock())
+        # It may have waited for the store since then, past the end of the policy that had this channel.
+        if self.stopping:
+            return Rest(None)
+        return claim(tx, self.name, uuid.uuid4().hex, self._current_policy(), self._clock())
+
+    def _current_policy(self) -> Policy:
+        """The policy in force; the last one with this channel, where the channel is removed and an attempt ends."""
+        policy = self._policy()
+        if any(channel.name == self.name for channel in policy.channels):
+            self._last_policy = policy
+        return self._last_policy
 
     async def _fix(self, claimed: Claimed) -> Repeat | None:
         """The message with its bytes; None where even the plainest form can't be built, to be tried again later."""
-        channel, message = self._outlet.channel, claimed.message
+        channel = self._outlet.channel
         try:
-            rendered, payload = await asyncio.to_thread(self._build, claimed.content, message.claimed_at)
+            rendered, payload = await asyncio.to_thread(self._build, claimed)
         except Exception:
             log.exception("no message could be built, its alerts stay pending", extra={"channel": self.name})
             await self._sleep(Rest(self._clock() + LONGEST_REST, heeds_news=False))
@@ -106,16 +127,17 @@ class Dispatcher:
         recipients = channel.recipients
         return await self._write(lambda tx: fix(tx, claimed, rendered.subject, payload, recipients))
 
-    def _build(self, content: Content, at: int) -> tuple[Rendered, bytes]:
-        channel = self._outlet.channel
-        try:
-            rendered = self._outlet.render(content)
-            return rendered, channel.build(rendered, content.uid, at)
-        except Exception:
-            # Whatever is wrong with one rendering, its alerts are told.
-            log.exception("rendering failed, sending the plainest form", extra={"channel": self.name})
-            rendered = plain.render(content)
-            return rendered, channel.build(rendered, content.uid, at)
+    def _build(self, claimed: Claimed) -> tuple[Rendered, bytes]:
+        channel, content, at = self._outlet.channel, claimed.content, claimed.message.claimed_at
+        if not claimed.plain:
+            try:
+                rendered = self._outlet.render(content)
+                return rendered, channel.build(rendered, content.uid, at)
+            except Exception:
+                # Whatever is wrong with one rendering, its alerts are told.
+                log.exception("rendering failed, sending the plainest form", extra={"channel": self.name})
+        rendered = plain.render(content)
+        return rendered, channel.build(rendered, content.uid, at)
 
     async def _attempt(self, repeat: Repeat) -> None:
         channel, metrics = self._outlet.channel, self._metrics
@@ -142,7 +164,7 @@ class Dispatcher:
             failure=failure,
             jitter=self._jitter(),
         )
-        settled = await self._write(lambda tx: settle(tx, attempt, self._policy, self._clock()))
+        settled = await self._write(lambda tx: settle(tx, attempt, self._current_policy(), self._clock()))
         self._report(attempt, settled)
 
     def _report(self, attempt: Attempt, settled: Settled) -> None:
@@ -172,6 +194,12 @@ class Dispatcher:
         if settled.told:
             log.warning("some recipients refused a mail for good, the others have it", extra=facts)
             return
+        if settled.dead:
+            log.error(
+                "a message was refused twice while others were taken, its alerts are dead",
+                extra=facts | {"alerts": settled.dead},
+            )
+            return
         facts |= {"may_be_taken": failure.may_be_taken, "retry_in_s": round((settled.rest or 0) / 1000)}
         if failure.failure_class is FailureClass.MISCONFIGURED:
             log.error("delivery fails until somebody puts it right, everything stays pending", extra=facts)
@@ -187,7 +215,7 @@ class Dispatcher:
             self._metrics.throttled.labels(self.name).inc()
             log.info("throttled, what is due waits for the next token", extra={"channel": self.name})
         wait = LONGEST_REST if rest.until is None else min(LONGEST_REST, rest.until - self._clock())
-        if wait <= 0 or self._stopping:
+        if wait <= 0 or self.stopping:
             return
         self._rest = rest
         try:

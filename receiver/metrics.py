@@ -3,7 +3,7 @@
 What the books say is counted in the store and read at a scrape in one snapshot; the rest is counted here.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,7 +25,7 @@ from receiver.store.reader import Books
 
 PREFIX = "alert_receiver"
 PENDING_STATES = ("waiting", "held", "sending", "retired")
-MESSAGE_KINDS = ("group",)
+MESSAGE_KINDS = ("group", "digest")
 ATTEMPT_RESULTS = ("taken", "failed")
 REJECTIONS = (
     "not_a_notification",
@@ -53,8 +53,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own 
 class Metrics:
     """What this process counts itself."""
 
-    def __init__(self, channels: Mapping[str, Collection[str]], sources: Sequence[str] = ("default",)) -> None:
-        """Make every series at 0: of these channels, each with the reasons its failures can have, and sources."""
+    def __init__(self, sources: Sequence[str] = ("default",)) -> None:
+        """Make every series at 0, but those of channels."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.notifications_received = self._counter(
@@ -99,7 +99,7 @@ class Metrics:
             registry=self.registry,
         )
         Info("build", "The running version.", namespace=PREFIX, registry=self.registry).info({"version": __version__})
-        self._start_at_zero(channels, sources)
+        self._start_at_zero(sources)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)
@@ -107,24 +107,26 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
         return Histogram(name, text, labels, namespace=PREFIX, registry=self.registry, buckets=buckets)
 
-    def _start_at_zero(self, channels: Mapping[str, Collection[str]], sources: Iterable[str]) -> None:
+    def add_channel(self, name: str, reasons: Collection[str]) -> None:
+        """Make a channel's series at 0, with the reasons its failures can have; what they count already stays."""
+        for reason in reasons:
+            self.failures.labels(name, reason)
+        for kind in MESSAGE_KINDS:
+            self.messages_sent.labels(name, kind)
+        for result in ATTEMPT_RESULTS:
+            self.attempts.labels(name, result)
+        self.throttled.labels(name)
+        self.recipients_refused.labels(name)
+        self.delivery_duration.labels(name)
+        self.alert_latency.labels(name)
+
+    def _start_at_zero(self, sources: Iterable[str]) -> None:
         for source in sources:
             self.notifications_received.labels(source)
         for reason in REJECTIONS:
             self.notifications_rejected.labels(reason)
         for reason in STORE_ERRORS:
             self.store_errors.labels(reason)
-        for channel, reasons in channels.items():
-            for reason in reasons:
-                self.failures.labels(channel, reason)
-            for kind in MESSAGE_KINDS:
-                self.messages_sent.labels(channel, kind)
-            for result in ATTEMPT_RESULTS:
-                self.attempts.labels(channel, result)
-            self.throttled.labels(channel)
-            self.recipients_refused.labels(channel)
-            self.delivery_duration.labels(channel)
-            self.alert_latency.labels(channel)
 
 
 class Scrape:
@@ -187,7 +189,9 @@ class Scrape:
             since = books.oldest.get(channel)
             oldest.add_metric([channel], 0 if since is None else max(0, self._now - since) / 1000)
             up.add_metric([channel], state.failure_class in (None, FailureClass.TRANSIENT))
-        yield from (oldest, up)
+        mutes = _gauge("mutes_active", "Mutes that hold something back now, or would.")
+        mutes.add_metric([], sum(begin <= self._now < end for begin, end in books.mutes))
+        yield from (oldest, up, mutes)
 
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:

@@ -17,7 +17,7 @@ from receiver.store import schema
 from receiver.store.connect import Store, StoreUnavailable, Tx
 from receiver.store.writer import Writer
 from receiver.transitions.install import install
-from tests.timeline import START, Timeline, channel, firing, policy
+from tests.timeline import MINUTE, SECOND, START, Timeline, channel, firing, policy
 
 
 class Obedient:
@@ -53,24 +53,26 @@ def named(content: Content) -> Rendered:
 
 
 class Clock:
-    """A clock that leaps a second at each look, so that no wait is long."""
+    """A clock that leaps at each look, by a second if not told otherwise, so that no wait is long."""
 
-    def __init__(self) -> None:
+    def __init__(self, leap: int = SECOND) -> None:
         self.now = START
+        self.leap = leap
 
     def __call__(self) -> int:
-        self.now += 1_000
+        self.now += self.leap
         return self.now
 
 
 @asynccontextmanager
 async def dispatching(
-    timeline: Timeline, obedient: Obedient, render: Callable[[Content], Rendered] = named
+    timeline: Timeline, obedient: Obedient, render: Callable[[Content], Rendered] = named, leap: int = SECOND
 ) -> AsyncIterator[Metrics]:
     """The channel's loop at work on the timeline's store, until its last answer is in the books."""
-    writer, metrics = Writer(timeline.store), Metrics({"ops": obedient.reasons})
+    writer, metrics = Writer(timeline.store), Metrics()
     writer.start()
-    dispatcher = Dispatcher(Outlet(obedient, render), writer, timeline.policy, metrics, Clock(), jitter=lambda: 0.999)
+    outlet = Outlet(obedient, render)
+    dispatcher = Dispatcher(outlet, writer, lambda: timeline.policy, metrics, Clock(leap), jitter=lambda: 0.999)
     loop = asyncio.create_task(dispatcher.run())
     try:
         await asyncio.wait_for(obedient.attempted.wait(), 20)
@@ -199,7 +201,7 @@ async def test_news_wakes_a_resting_channel_only_where_it_could_go_out_sooner(tm
     writer.start()
     timeline = Timeline.__new__(Timeline)
     timeline.store, timeline.policy, timeline.now = store, chosen, START
-    dispatcher = Dispatcher(Outlet(obedient, named), writer, chosen, Metrics({"ops": obedient.reasons}), lambda: START)
+    dispatcher = Dispatcher(Outlet(obedient, named), writer, lambda: chosen, Metrics(), lambda: START)
     loop = asyncio.create_task(dispatcher.run())
     await writer.run(lambda _tx: None)
     accepted = await asyncio.to_thread(timeline.receive, firing())
@@ -209,3 +211,12 @@ async def test_news_wakes_a_resting_channel_only_where_it_could_go_out_sooner(tm
     await asyncio.wait_for(loop, 20)
     writer.stop()
     store.close()
+
+
+async def test_a_refused_message_goes_once_more_in_its_plainest_form(timeline: Timeline) -> None:
+    obedient = Obedient(rejected("recipients_refused", 550), Receipt())
+    async with dispatching(timeline, obedient, leap=10 * MINUTE):
+        usual, plainest = (payload.decode() for payload, _ in obedient.sent)
+    assert usual.endswith("HighErrorRate")
+    assert "1 × firing HighErrorRate" in plainest
+    assert timeline.ledger() == {"accepted": 1, "delivered": 1}

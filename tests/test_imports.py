@@ -19,6 +19,8 @@ ALLOWED = {
     "decode": {"core"},
     "dispatch": {"core", "store", "transitions", "messages", "channels.base", "metrics"},
     "web": {"core", "store", "transitions", "decode", "metrics"},
+    "simulate": {"config", "core", "store", "transitions", "messages", "decode"},
+    "reload": {"config", "core", "store", "transitions", "dispatch", "metrics", "redaction"},
     "metrics": {"core", "store"},
     "secret": set[str](),
     "redaction": {"secret"},

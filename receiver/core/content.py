@@ -44,14 +44,13 @@ class Line:
 class Content:
     """The content of one message.
 
-    ``kind`` is ``group``, or ``digest`` for the news of several ``groups``, which then may have no ``group`` in common.
-    ``lines`` are the first of the news in the order they matter (at most 500), ``firing``, ``resolved`` and
-    ``fired_and_resolved`` count all of it. ``also_firing`` counts the group's other firing alerts, told before;
+    ``kind`` is ``group``, or ``digest`` for the news of several ``groups``, which then may have no ``group`` in common;
+    ``group`` holds the values of the ``group_by`` labels that are not empty. ``lines`` are the first of the news in the
+    order they matter (at most 500, or all urgent ones), ``firing``, ``resolved`` and ``fired_and_resolved`` count all
+    of it, ``urgent`` the urgent ones. ``also_firing`` counts the groups' other firing alerts, told before;
     ``also_firing_lines`` are the first of them, ``also_confirmed_at`` is when the one that was not seen for longest
     was last seen. ``truncated`` counts the alerts that Alertmanager's ``max_alerts`` cut off before they reached us.
-    ``group`` holds the values of the ``group_by`` labels that are not empty.
-    ``composed_at`` is in UTC milliseconds. ``urgent`` counts the urgent among the news; their lines come first.
-    ``mutes`` counts the mutes that are active on this channel.
+    ``composed_at`` is in UTC milliseconds. ``mutes`` counts the mutes that are active on this channel.
     """
 
     channel: str

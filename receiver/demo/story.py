@@ -45,6 +45,8 @@ async def tell(keep: bool) -> None:
             _books(stage, await stage.settled())
             told = True
             if keep:
+                # Slack takes a message a second, and urgent news would follow the last one at once.
+                await stage.pause(BREATH)
                 _invite(stage)
                 logs.configure("warn", "logfmt")
                 await stage.narrate()

@@ -2,7 +2,7 @@
 
 from receiver.core.content import Content, Rendered
 from receiver.messages import templating
-from receiver.messages.email import LADDER
+from receiver.messages.email import ladder
 from receiver.messages.excerpt import Excerpt, fitting
 
 LIMIT = 40_000
@@ -11,7 +11,7 @@ LIMIT = 40_000
 
 def render(content: Content) -> Rendered:
     """The subject and the text."""
-    subject, text = fitting(content, LADDER, _layout, lambda page: len(page[1]), LIMIT)
+    subject, text = fitting(content, ladder(content), _layout, lambda page: len(page[1]), LIMIT)
     return Rendered(subject=subject, text=text)
 
 

@@ -4,60 +4,31 @@ Renderers differ in layout, not in what they say: each asks for excerpts within 
 own rendering fits.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from receiver.core.content import Content, Line, Told
-from receiver.messages import wording
+from receiver.messages import kinds, labels, links, sentences, wording
+from receiver.messages.bounds import Bounds
+from receiver.messages.kinds import Kind
+from receiver.messages.labels import Labels
+from receiver.messages.links import Link
 from receiver.messages.wording import one_line, paragraph, utc
 
 Layout = TypeVar("Layout")
-Labels = tuple[tuple[str, str], ...]
-
-LINKS_LIMIT = 6
-"""Links of one alert: its runbook, dashboard and graph, and what Grafana adds."""
-
-SEVERITY_LIMIT = 40
-
-_URL_SAFE = re.compile(r"[!-~]+")  # printable ASCII: what RFC 3986 allows, and no space or control character
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much may be shown.
-
-    ``alerts`` in detail, rows of ``also`` firing ones, ``labels`` each; characters of a ``short`` text (a
-    label's value, a summary), of a ``long`` one (a description) and of a ``url``.
-    """
-
-    alerts: int
-    also: int
-    labels: int
-    short: int
-    long: int
-    url: int
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A named address. Only a ``live`` one may become a link; any other is shown as the text it is."""
-
-    name: str
-    url: str
-    live: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AlertText:
-    """One alert in detail, every text ready to show. ``defect`` is empty for a sound alert."""
+    """One alert in detail, every text ready to show. ``level`` is its severity, and whether it is urgent.
+
+    ``defect`` is empty for a sound alert.
+    """
 
     resolved: bool
     state: str
-    severity: str
+    level: str
     name: str
     summary: str
     description: str
@@ -72,7 +43,7 @@ class AlertText:
 class AlsoText:
     """One alert that still fires, in a row of a list."""
 
-    severity: str
+    level: str
     name: str
     labels: Labels
     when: str
@@ -82,12 +53,17 @@ class AlsoText:
 class Excerpt:
     """What a message shows; a sentence (``reason``, ``rest``, ``also_heading``…) with nothing to say is "".
 
-    ``common`` are the labels that all alerts share; they are not repeated with each.
+    ``alerts`` are told in detail, those of ``kinds`` in rows. ``common`` are the labels that all alerts share; they
+    are not repeated with each.
     """
 
     subject: str
     reason: str
+    summary: str
+    totals: tuple[str, ...]
+    mutes: str
     alerts: tuple[AlertText, ...]
+    kinds: tuple[Kind, ...]
     rest: str
     truncated: str
     common: Labels
@@ -101,7 +77,7 @@ class Excerpt:
     @property
     def sole(self) -> bool:
         """Whether one alert is all there is, so that its labels are just its labels."""
-        return len(self.alerts) == 1 and not (self.rest or self.also)
+        return len(self.alerts) == 1 and not (self.kinds or self.rest or self.also_heading)
 
 
 def fitting(
@@ -126,88 +102,74 @@ def fitting(
 
 def excerpt(content: Content, bounds: Bounds) -> Excerpt:
     """The Content within the bounds."""
-    shown, also = content.lines[: bounds.alerts], content.also_firing_lines[: bounds.also]
-    common = _shared((*content.lines, *content.also_firing_lines))
-    severity = next((line.severity for line in shown), None)
-    common_labels, more_common = _labels(common, {}, bounds, severity)
-    left = content.also_firing - len(also)
+    now, also = content.composed_at, content.also_firing_lines[: bounds.also]
+    detailed = content.lines[: _detailed(content, bounds)]
+    common = labels.shared((*content.lines, *content.also_firing_lines))
+    severity = next((line.severity for line in content.lines), None)
+    common_labels, more_common = labels.shown(labels.unsaid(common, severity), bounds.labels, bounds.short)
+    in_rows, left = kinds.listed(content.lines[len(detailed) :], common, now, bounds)
+    also_left = content.also_firing - len(also)
     return Excerpt(
         subject=wording.subject(content),
-        reason=wording.REASONS.get(content.reason, ""),
-        alerts=tuple(_alert(line, content.composed_at, common, bounds) for line in shown),
-        rest=wording.rest(content, len(shown)),
-        truncated=_truncated(content),
+        reason=sentences.reason(content),
+        summary=sentences.summary(content),
+        totals=sentences.totals(content) if in_rows or left else (),
+        mutes=sentences.mutes(content),
+        alerts=tuple(_alert(line, now, common, bounds) for line in detailed),
+        kinds=in_rows,
+        rest=sentences.rest(content, left, bounds.kind),
+        truncated=sentences.truncated(content),
         common=common_labels,
         more_common=more_common,
-        also_heading=_also_heading(content),
-        also=tuple(_also(line, content.composed_at, common, bounds) for line in also),
-        also_rest=f"and {left:,} more still firing" if also and left > 0 else "",
-        source=next(_links([("Alertmanager", content.external_url)], bounds), None),
-        sent=f"Sent to {one_line(content.channel, 80)} at {utc(content.composed_at)}"
-        f" · message {one_line(content.uid, 80)}",
+        also_heading=sentences.also_heading(content),
+        also=tuple(_also(line, now, common, bounds) for line in also),
+        also_rest=f"and {also_left:,} more still firing" if also and also_left > 0 else "",
+        source=next(links.links([("Alertmanager", content.external_url)], bounds), None),
+        sent=f"Sent to {one_line(content.channel, 80)} at {utc(now)} · message {one_line(content.uid, 80)}",
     )
 
 
-def _shared(lines: Iterable[Line]) -> Mapping[str, str]:
-    """The labels that are the same in all lines; a defective line, shown as it came, has no say."""
-    sound = [line.labels for line in lines if line.defect is None]
-    if not sound:
-        return {}
-    return {name: value for name, value in sound[0].items() if all(labels.get(name) == value for labels in sound)}
+def _detailed(content: Content, bounds: Bounds) -> int:
+    """How many of the lines are told in detail: of a digest all if they are few, or the urgent ones if these are."""
+    if content.kind != "digest" or content.news <= bounds.alerts:
+        return bounds.alerts
+    urgent = sum(line.urgent for line in content.lines)
+    return urgent if urgent <= bounds.alerts else 0
 
 
 def _alert(line: Line, now: int, common: Mapping[str, str], bounds: Bounds) -> AlertText:
+    first, more = labels.shown(labels.own(line, common), bounds.labels, bounds.short)
     sound = line.defect is None
-    labels, more = _labels(line.labels, common if sound else {}, bounds, line.severity)
     annotations = line.annotations if sound else {}
     return AlertText(
         resolved=line.told is not Told.FIRING,
-        state="Firing again" if line.again and line.told is Told.FIRING else _capital(wording.STATES[line.told]),
-        severity=one_line(line.severity, SEVERITY_LIMIT),
+        state=wording.state(line),
+        level=wording.level(line),
         name=wording.alert_name(line),
         summary=one_line(annotations.get("summary") or annotations.get("message", ""), bounds.short),
         description=paragraph(annotations.get("description", ""), bounds.long),
         when=_when(line, now),
-        labels=labels,
+        labels=first,
         more_labels=more,
-        links=tuple(_links(_addresses(line), bounds)) if sound else (),
+        links=links.of_alert(line, bounds),
         defect=one_line(line.defect or "no reason given", bounds.short) if not sound else "",
     )
 
 
 def _also(line: Line, now: int, common: Mapping[str, str], bounds: Bounds) -> AlsoText:
-    labels, _ = _labels(line.labels, common, bounds, line.severity)
-    confirmed = f"last confirmed {utc(line.last_seen)} ({wording.duration(now - line.last_seen)} ago)"
+    first, _ = labels.shown(labels.own(line, common), bounds.labels, bounds.short)
     return AlsoText(
-        severity=one_line(line.severity, SEVERITY_LIMIT),
+        level=wording.level(line),
         name=wording.alert_name(line),
-        labels=labels,
-        when=f"since {utc(line.starts_at)}, {confirmed}",
-    )
-
-
-def _labels(
-    labels: Mapping[str, str], common: Mapping[str, str], bounds: Bounds, severity: str | None
-) -> tuple[Labels, int]:
-    """The labels worth showing, by name, and how many more there are.
-
-    Not shown: what is common to all, and what the alert's heading says already.
-    """
-    kept = sorted(
-        name
-        for name, value in labels.items()
-        if name != "alertname" and name not in common and not (name == "severity" and value == severity)
-    )
-    shown = kept[: bounds.labels]
-    return (
-        tuple((one_line(name, bounds.short), one_line(labels[name], bounds.short)) for name in shown),
-        len(kept) - len(shown),
+        labels=first,
+        when=f"since {utc(line.starts_at)}, {_confirmed(line, now)}",
     )
 
 
 def _when(line: Line, now: int) -> str:
     if line.told is Told.FIRING:
-        return f"since {utc(line.starts_at)} (for {wording.duration(now - line.starts_at)})"
+        since = f"since {utc(line.starts_at)} (for {wording.duration(now - line.starts_at)})"
+        return f"{since}, {_confirmed(line, now)}" if line.reminder or line.after_mute else since
     if line.ends_at is None:
         return f"from {utc(line.starts_at)}, end unknown"
     return (
@@ -215,45 +177,6 @@ def _when(line: Line, now: int) -> str:
     )
 
 
-def _addresses(line: Line) -> Iterator[tuple[str, str]]:
-    yield "Runbook", line.annotations.get("runbook_url", "")
-    yield "Dashboard", line.annotations.get("dashboard") or line.annotations.get("dashboard_url", "")
-    yield "Graph", line.generator_url
-    for name, url in sorted(line.links.items()):
-        yield _capital(name[:40]), url
-
-
-def _links(addresses: Iterable[tuple[str, str]], bounds: Bounds) -> Iterator[Link]:
-    """The addresses that are there. An address is never cut and still live: it would lead elsewhere."""
-    for name, url in islice(((name, url) for name, url in addresses if url), LINKS_LIMIT):
-        live = len(url) <= bounds.url and _live(url)
-        yield Link(one_line(name, 40), url if live else one_line(url, bounds.short), live)
-
-
-def _live(url: str) -> bool:
-    if not _URL_SAFE.fullmatch(url) or any(mark in url for mark in '<>"'):
-        return False
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def _truncated(content: Content) -> str:
-    if content.truncated <= 0:
-        return ""
-    were = "was" if content.truncated == 1 else "were"
-    return f"{content.truncated:,} more {were} cut by max_alerts in Alertmanager and never arrived here."
-
-
-def _also_heading(content: Content) -> str:
-    if content.also_firing <= 0:
-        return ""
-    alerts = wording.number(content.also_firing, "other alert", "other alerts")
-    groups = "these groups" if content.kind == "digest" else "this group"
-    return f"{alerts} of {groups} {'is' if content.also_firing == 1 else 'are'} still firing"
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _confirmed(line: Line, now: int) -> str:
+    """What belongs to every "still firing"."""
+    return f"last confirmed {utc(line.last_seen)} ({wording.duration(now - line.last_seen)} ago)"

@@ -1,30 +1,52 @@
-"""The plainest form of a message: what goes out when a better rendering fails. Counts and names, no layout."""
+"""The plainest form of a message: what goes out when a better one can't be made, or was refused by the provider.
+
+Counts and names, no layout.
+"""
 
 from collections import Counter
 
-from receiver.core.content import Content, Rendered
+from receiver.core.content import Content, Line, Rendered
 
 NAMES_SHOWN = 20
 NAME_LENGTH = 100
+TEXT_LIMIT = 3000
+"""Characters of a section in Slack."""
 
 
 def render(content: Content) -> Rendered:
     """Subject and text alone; every character that is not printable is replaced."""
-    counts = (("FIRING", content.firing + content.fired_and_resolved), ("RESOLVED", content.resolved))
-    subject = "[" + ", ".join(f"{word}:{n}" for word, n in counts if n) + "] alerts (plain form)"
-    names = Counter(f"{line.told} {line.labels.get('alertname', '')[:NAME_LENGTH]}" for line in content.lines)
-    shown = [f"{n} × {_printable(name)}" for name, n in names.most_common(NAMES_SHOWN)]
-    rest = content.news - sum(n for _, n in names.most_common(NAMES_SHOWN))
+    names = Counter(map(_name, content.lines))
+    # Urgent ones stand first, so that they are named whatever else there is.
+    shown = sorted(names.items(), key=lambda named: (not named[0][0], -named[1]))[:NAMES_SHOWN]
+    rest = content.news - sum(amount for _, amount in shown)
     text = "\n".join(
         [
-            "This message could not be rendered as usual; the receiver's log says why.",
-            f"{content.news} alerts:",
-            *shown,
+            "This message could not be rendered as usual, or its provider refused the usual form;"
+            " the receiver's log says which.",
+            f"{_much(content)}:",
+            *(f"{amount} × {name}" for (_, name), amount in shown),
             *([f"and {rest} more"] if rest else []),
         ]
     )
-    section = {"type": "section", "text": {"type": "plain_text", "text": text[:3000]}}
-    return Rendered(subject, text, blocks=(section,))
+    section = {"type": "section", "text": {"type": "plain_text", "text": text[:TEXT_LIMIT]}}
+    return Rendered(f"[{_tag(content)}] alerts (plain form)", text, blocks=(section,))
+
+
+def _tag(content: Content) -> str:
+    if content.kind == "digest":
+        return f"DIGEST: {content.news} in {content.groups} groups"
+    counts = (("FIRING", content.firing + content.fired_and_resolved), ("RESOLVED", content.resolved))
+    return ", ".join(f"{word}:{amount}" for word, amount in counts if amount)
+
+
+def _much(content: Content) -> str:
+    urgent = f" ({content.urgent} urgent)" if content.urgent else ""
+    return f"{content.news} {'alert' if content.news == 1 else 'alerts'}{urgent}"
+
+
+def _name(line: Line) -> tuple[bool, str]:
+    name = _printable(line.labels.get("alertname", "")[:NAME_LENGTH])
+    return line.urgent, f"{line.told.replace('_', ' ')} {name}{', urgent' if line.urgent else ''}"
 
 
 def _printable(text: str) -> str:

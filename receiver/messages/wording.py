@@ -1,11 +1,10 @@
-"""The words that all renderings share: cleaned text, times, counts, the subject.
+"""The words that all renderings share: cleaned text, times, counts, states, the subject.
 
 Texts are cut before they are cleaned, so that a megabyte costs no more than the few characters it may show.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from receiver.core.content import Content, Line, Told
@@ -19,7 +18,8 @@ NAME_LIMIT = 80
 PLACE_LABELS = ("cluster", "namespace")
 """Group labels that say where rather than what: the subject puts them in parentheses."""
 
-_KINDS_NAMED = 5
+SEVERITY_LIMIT = 40
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What Unicode calls a line break (UAX 14: BK, CR, LF, NL); kept apart from other controls to keep paragraphs.
@@ -37,15 +37,6 @@ STATES = {
     Told.RESOLVED: "resolved",
     Told.FIRED_AND_RESOLVED: "fired and resolved",
 }
-
-REASONS = {
-    "repeat": "Reminder: still firing.",
-    "failover": "Told here because the alerts' own channel could not deliver.",
-    "catch_up": "Delayed: this gathers what became due while alert-receiver was down.",
-    "recovered": "Delayed: this channel could not be reached for a while.",
-    "throttled": "More was due than this channel may send, so several groups share this message.",
-}
-"""Why a message is worth a word of explanation, by ``Content.reason``; the everyday reasons need none."""
 
 
 def paragraph(text: str, limit: int) -> str:
@@ -94,6 +85,33 @@ def number(amount: int, one: str, many: str) -> str:
     return f"{amount:,} {one if amount == 1 else many}"
 
 
+def capital(words: str) -> str:
+    """The words with a capital at their beginning."""
+    return words[:1].upper() + words[1:]
+
+
+def states(amounts: Mapping[Told, int]) -> str:
+    """``4,000 firing, 12 resolved``: of what there is any."""
+    return ", ".join(f"{amount:,} {STATES[told]}" for told, amount in amounts.items() if amount > 0)
+
+
+def state(line: Line) -> str:
+    """What the message says of the alert, as a heading."""
+    if line.told is Told.FIRING:
+        if line.after_mute:
+            return "Still firing after mute"
+        if line.reminder:
+            return "Still firing"
+        if line.again:
+            return "Firing again"
+    return capital(STATES[line.told])
+
+
+def level(line: Line) -> str:
+    """How bad it is: ``critical``, or ``critical, urgent``."""
+    return one_line(line.severity, SEVERITY_LIMIT) + (", urgent" if line.urgent else "")
+
+
 def alert_name(line: Line) -> str:
     """The alert's name on one line, or words that say it has none."""
     return one_line(line.labels.get("alertname", ""), NAME_LIMIT) or "(no alertname)"
@@ -109,6 +127,8 @@ def subject(content: Content) -> str:
 
 
 def _counts(content: Content) -> str:
+    if content.kind == "digest":
+        return f"DIGEST: {number(content.news, 'alert', 'alerts')} in {number(content.groups, 'group', 'groups')}"
     if content.resolved == content.news == 1:
         return "RESOLVED"
     counts = (
@@ -125,30 +145,3 @@ def _names(content: Content) -> str:
     if len(names) > 2 or content.news > len(content.lines):
         return ", ".join(names[:2]) + " and more" if names else number(content.news, "alert", "alerts")
     return ", ".join(names)
-
-
-def rest(content: Content, shown: int) -> str:
-    """What the message tells beyond its first ``shown`` lines; empty when that is nothing.
-
-    Names and severities are known of ``content.lines`` alone; what lies beyond them is counted by state only.
-    """
-    left = Counter({Told.FIRING: content.firing, Told.RESOLVED: content.resolved})
-    left[Told.FIRED_AND_RESOLVED] = content.fired_and_resolved
-    left.subtract(line.told for line in content.lines[:shown])
-    total = content.news - shown
-    if total <= 0:
-        return ""
-    states = ", ".join(f"{amount:,} {STATES[told]}" for told, amount in left.items() if amount > 0)
-    kinds = kinds_of(content.lines[shown:])
-    if kinds and content.news > len(content.lines):
-        kinds.append(f"{content.news - len(content.lines):,} not listed")
-    return f"and {total:,} more ({states}){': ' if kinds else ''}{', '.join(kinds)}"
-
-
-def kinds_of(lines: Iterable[Line]) -> list[str]:
-    """``9,000 × HighErrorRate (critical)`` and so on: the five most frequent kinds, the others counted."""
-    counted = Counter(f"{alert_name(line)} ({one_line(line.severity, NAME_LIMIT)})" for line in lines)
-    kinds = counted.most_common()
-    named = [f"{amount:,} × {kind}" for kind, amount in kinds[:_KINDS_NAMED]]
-    others = sum(amount for _, amount in kinds[_KINDS_NAMED:])
-    return [*named, f"{others:,} of other kinds"] if others else named

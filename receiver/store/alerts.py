@@ -60,18 +60,12 @@ _BY_KEY = (
 )
 _HELD = select(schema.episode.c.alert_id, *_EPISODE).where(schema.episode.c.id.in_(bindparam("ids", expanding=True)))
 _HELD_UNTIL = (
-    select(
-        schema.alert.c.id,
-        schema.alert.c.key,
-        schema.alert.c.source,
-        schema.alert.c.fingerprint,
-        schema.alert.c.labels,
-    )
-    .join(schema.episode, schema.episode.c.id == schema.alert.c.held_id)
+    select(schema.episode.c.alert_id)
     .where(schema.episode.c.opens_at.is_not(None), schema.episode.c.opens_at <= bindparam("now"))
     .order_by(schema.episode.c.opens_at, schema.episode.c.id)
     .limit(CHUNK)
 )
+_BY_ID = select(schema.alert).where(schema.alert.c.id.in_(bindparam("ids", expanding=True)))
 _NEXT_HELD_UNTIL = select(func.min(schema.episode.c.opens_at)).where(schema.episode.c.opens_at.is_not(None))
 _CLAMP_HELD = (
     update(schema.episode)
@@ -108,9 +102,13 @@ def load(tx: Tx, keys: Sequence[str]) -> dict[str, Known]:
 
 def held_until(tx: Tx, now: int) -> list[TrackedAlert]:
     """Alerts whose held firing is to open by now, some of them; their episodes are not loaded."""
+    ids = [row["alert_id"] for row in tx.rows(_HELD_UNTIL, {"now": now})]
+    if not ids:
+        return []
+    rows = {row["id"]: row for row in tx.rows(_BY_ID, {"ids": ids})}
     return [
-        TrackedAlert(row["id"], row["key"], row["source"], row["fingerprint"], parse(row["labels"]))
-        for row in tx.rows(_HELD_UNTIL, {"now": now})
+        TrackedAlert(id_, rows[id_]["key"], rows[id_]["source"], rows[id_]["fingerprint"], parse(rows[id_]["labels"]))
+        for id_ in ids
     ]
 
 

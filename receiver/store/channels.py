@@ -1,11 +1,12 @@
 """Channels as the store knows them: the throttle's bucket and the state of failing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 
+from receiver.core.retrying import FIRST_RETRY
 from receiver.core.throttling import Bucket
 from receiver.store import schema
 from receiver.store.connect import Tx
@@ -16,11 +17,12 @@ from receiver.store.upserts import upserting
 class ChannelState:
     """One channel's row.
 
-    ``failures`` counts those in a row, ``failing_since`` is the first and ``retry_at`` ends the rest after the last of
-    them. ``accepted_at`` is when the provider last took a message. ``throttled_at`` is the last instant at which
-    something that was due had to wait for a token. ``largest_digest`` bounds the groups of a digest after one was
-    refused. ``catching_up``: nothing was sent yet since a downtime. ``routing`` tells whether the configuration has
-    changed in what decides where alerts go, ``retry_for`` (milliseconds) outlives the channel's own configuration.
+    ``failures`` counts those in a row, ``failing_since`` is the first, ``failed_at`` the last; ``retry_at`` ends the
+    rest after it, which urgent news cuts short where the channel ``probes``. ``accepted_at`` is when the provider last
+    took a message. ``throttled_at`` is the last instant at which something that was due had to wait for a token.
+    ``largest_digest`` bounds the groups of a digest after one was refused. ``catching_up``: nothing was sent yet since
+    a downtime. ``routing`` tells whether the configuration has changed in what decides where alerts go, ``retry_for``
+    (milliseconds) outlives the channel's own configuration.
     """
 
     id: int
@@ -33,7 +35,9 @@ class ChannelState:
     failures: int = 0
     failure_class: str | None = None
     failing_since: int | None = None
+    failed_at: int | None = None
     retry_at: int | None = None
+    probes: bool = False
     accepted_at: int | None = None
     last_digest_at: int | None = None
     largest_digest: int | None = None
@@ -48,6 +52,18 @@ _OWN = [name for name in ChannelState.__slots__ if name != "bucket"]
 _ROW = attrgetter(*(name.replace("bucket_", "bucket.") for name in _SAVE.columns))
 
 
+_PROBE_AT: ColumnElement[int] = func.max(bindparam("now"), schema.channel.c.failed_at + FIRST_RETRY)
+_PROBE = (
+    update(schema.channel)
+    .where(
+        schema.channel.c.id.in_(bindparam("channels", expanding=True)),
+        schema.channel.c.probes,
+        schema.channel.c.retry_at > _PROBE_AT,
+    )
+    .values(retry_at=_PROBE_AT)
+)
+
+
 def load(tx: Tx) -> dict[str, ChannelState]:
     """All channels ever configured, by name."""
     return {
@@ -57,6 +73,12 @@ def load(tx: Tx) -> dict[str, ChannelState]:
         )
         for row in tx.rows(_ALL)
     }
+
+
+def probe(tx: Tx, channel_ids: Sequence[int], now: int) -> None:
+    """Urgent news has come for these channels: those that rest after a failure try at once, but not all the time."""
+    if channel_ids:
+        tx.run(_PROBE, {"channels": channel_ids, "now": now})
 
 
 def save(tx: Tx, channels: Iterable[ChannelState]) -> None:

@@ -1,6 +1,7 @@
 """What a message says, as facts: read when it is claimed, in the claim's own transaction."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import RowMapping, and_, bindparam, false, func, literal, select, true
 
@@ -14,6 +15,7 @@ from receiver.store.messages import Message
 
 # A message renders the first of its lines and counts the rest.
 LINES_RENDERED = 500
+URGENT_RENDERED = 10_000
 ALSO_FIRING_RENDERED = 50
 
 
@@ -51,7 +53,7 @@ _LINES = (
     .join(_a, _a.c.id == _e.c.alert_id)
     .where(_i.c.message_id == bindparam("message"))
     .order_by(~_IS_URGENT, _i.c.line != Told.FIRING, _i.c.severity.desc(), _e.c.starts_at, _a.c.labels)
-    .limit(LINES_RENDERED)
+    .limit(bindparam("limit"))
 )
 _STILL_FIRING = and_(
     _d.c.group_id.in_(
@@ -81,7 +83,11 @@ _ALSO_FIRING = (
     .order_by(_d.c.severity.desc(), _e.c.starts_at, _a.c.labels)
     .limit(ALSO_FIRING_RENDERED)
 )
-_COUNT_ALSO_FIRING = select(func.count()).select_from(_d.join(_e, _e.c.id == _d.c.episode_id)).where(_STILL_FIRING)
+_COUNT_ALSO_FIRING = (
+    select(func.count().label("n"), func.min(_e.c.last_seen).label("confirmed_at"))
+    .select_from(_d.join(_e, _e.c.id == _d.c.episode_id))
+    .where(_STILL_FIRING)
+)
 
 
 def counts(tx: Tx, message: Message) -> dict[Told, int]:
@@ -89,9 +95,13 @@ def counts(tx: Tx, message: Message) -> dict[Told, int]:
     return {Told(row["line"]): row["n"] for row in tx.rows(_COUNTS, {"message": message.id})}
 
 
-def lines(tx: Tx, message: Message, levels: Sequence[str]) -> tuple[tuple[Line, ...], str]:
-    """The first lines of the message, most important first, and the ``externalURL`` of the first."""
-    rows = tx.rows(_LINES, {"message": message.id, "channel": message.channel_id})
+def lines(tx: Tx, message: Message, levels: Sequence[str], urgent: int) -> tuple[tuple[Line, ...], str]:
+    """The first lines of the message, most important first, and the ``externalURL`` of the first.
+
+    All ``urgent`` ones are among them, up to a bound that no phone survives.
+    """
+    limit = max(LINES_RENDERED, min(urgent, URGENT_RENDERED))
+    rows = tx.rows(_LINES, {"message": message.id, "channel": message.channel_id, "limit": limit})
     return tuple(_line(row, levels) for row in rows), rows[0]["external_url"] if rows else ""
 
 
@@ -101,11 +111,21 @@ def urgent(tx: Tx, message: Message) -> int:
     return n
 
 
-def also_firing(tx: Tx, message: Message, levels: Sequence[str], lapsed: int) -> tuple[int, tuple[Line, ...]]:
-    """How many other alerts of the message's groups fire, told before and seen since ``lapsed``; the first of them."""
+@dataclass(frozen=True, slots=True)
+class AlsoFiring:
+    """How many other alerts of a message's groups fire, when the one unseen for longest was last seen, the first."""
+
+    n: int
+    confirmed_at: int | None
+    lines: tuple[Line, ...]
+
+
+def also_firing(tx: Tx, message: Message, levels: Sequence[str], lapsed: int) -> AlsoFiring:
+    """The other alerts of the message's groups that fire, told before and seen since ``lapsed``."""
     where = {"message": message.id, "lapsed": lapsed}
-    n: int = tx.scalar(_COUNT_ALSO_FIRING, where)
-    return n, tuple(_line(row, levels) for row in tx.rows(_ALSO_FIRING, where))
+    [counted] = tx.rows(_COUNT_ALSO_FIRING, where)
+    lines = tuple(_line(row, levels) for row in tx.rows(_ALSO_FIRING, where)) if counted["n"] else ()
+    return AlsoFiring(counted["n"], counted["confirmed_at"], lines)
 
 
 def _line(row: RowMapping, levels: Sequence[str]) -> Line:

@@ -58,7 +58,7 @@ _OLDEST_OVER = select(func.min(_d.c.arrived_at)).where(
 _UNMUTE = (
     update(_d)
     .where(schema.NOT_IDLE, _d.c.channel_id == bindparam("channel"), _d.c.phase == Phase.HELD, _d.c.muted)
-    .values(phase=Phase.WAITING, arrived_at=bindparam("now"))
+    .values(phase=Phase.WAITING, since=bindparam("now"), arrived_at=bindparam("now"))
 )
 _GROUPS_MUTED = (
     select(_d.c.group_id)

@@ -39,10 +39,15 @@ _FIRST = (
 _NEXT_DUE_AT = select(func.min(_g.c.due_at)).where(
     _g.c.channel_id == bindparam("channel"), _g.c.due_at.is_not(None), _g.c.message_id.is_(None)
 )
+_LATEST = case((_g.c.failures > 0, bindparam("refused")), else_=bindparam("latest"))
 _CLAMP_DUE = (
     update(_g)
-    .where(_g.c.channel_id == bindparam("channel"), _g.c.due_at > bindparam("latest"))
-    .values(due_at=bindparam("latest"))
+    .where(
+        _g.c.channel_id == bindparam("channel"),
+        _g.c.due_at > func.min(bindparam("latest"), bindparam("refused")),
+        _g.c.due_at > _LATEST,
+    )
+    .values(due_at=_LATEST)
 )
 _OPENING = and_(_d.c.status == Status.FIRING, _d.c.told.is_(None))
 
@@ -109,9 +114,12 @@ def next_due_at(tx: Tx, channel_id: int) -> int | None:
     return due_at
 
 
-def clamp_due(tx: Tx, channel_id: int, latest: int) -> None:
-    """No group of the channel is due later than this: a clock that stepped back has lengthened its wait."""
-    tx.run(_CLAMP_DUE, {"channel": channel_id, "latest": latest})
+def clamp_due(tx: Tx, channel_id: int, latest: int, refused: int) -> None:
+    """No group of the channel is due later than this, or where it failed than ``refused``.
+
+    A clock that stepped back has lengthened its wait.
+    """
+    tx.run(_CLAMP_DUE, {"channel": channel_id, "latest": latest, "refused": refused})
 
 
 def _group(row: RowMapping) -> Group:

@@ -1,6 +1,6 @@
 """Reading beside the writer: one consistent snapshot for the metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -17,7 +17,8 @@ class Books:
     """The books at one instant: ledger counts and, counted from the rows, what is pending.
 
     ``ledger`` by (channel, side, account), ``house`` by account, ``pending`` by (channel, state), ``oldest`` the
-    arrival of the oldest pending news by channel, in UTC milliseconds.
+    arrival of the oldest pending news by channel, in UTC milliseconds. ``mutes`` are those that have not ended, each
+    from when until when.
     """
 
     channels: Mapping[str, ChannelState]
@@ -25,6 +26,7 @@ class Books:
     house: Mapping[str, int]
     pending: Mapping[tuple[str, str], int]
     oldest: Mapping[str, int]
+    mutes: Sequence[tuple[int, int]]
 
 
 _LEDGER = select(schema.ledger)
@@ -50,6 +52,9 @@ _SENDING = (
 )
 
 
+_MUTES = select(schema.mute.c.starts_at, schema.mute.c.ends_at).where(schema.mute.c.ended_at.is_(None))
+
+
 def books(tx: Tx) -> Books:
     """The books as this snapshot has them. What is on its way is counted in its messages."""
     states = channels.load(tx)
@@ -71,4 +76,5 @@ def books(tx: Tx) -> Books:
         pending[name, state] = pending.get((name, state), 0) + row["n"]
         if phase != Phase.HELD:
             oldest[name] = min(row["oldest"], oldest.get(name, row["oldest"]))
-    return Books(states, ledger, house, pending, oldest)
+    mutes = [(row["starts_at"], row["ends_at"]) for row in tx.rows(_MUTES)]
+    return Books(states, ledger, house, pending, oldest, mutes)

@@ -61,7 +61,9 @@ channel = Table(
     Column("failures", Integer, nullable=False),
     Column("failure_class", Text),
     Column("failing_since", Instant),
+    Column("failed_at", Instant),
     Column("retry_at", Instant),
+    Column("probes", Boolean, nullable=False),
     Column("accepted_at", Instant),
     Column("last_digest_at", Instant),
     Column("largest_digest", Integer),
@@ -324,9 +326,7 @@ mute = Table(
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
 )
-Index(
-    "mute_not_ended", mute.c.id, sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")
-)
+Index("mute_not_ended", mute.c.id, sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"))
 
 # Not written yet; here because the shape of the books is decided once.
 heartbeat = Table(

@@ -13,7 +13,7 @@ from receiver.core.entries import Delivery, Origin, Outcome, Phase
 from receiver.core.episodes import Closing, Episode
 from receiver.core.grouping import Group
 from receiver.core.policy import ChannelPolicy
-from receiver.store import alerts, deliveries, groups, schema
+from receiver.store import alerts, channels, deliveries, groups, schema
 from receiver.store.alerts import Known, TrackedAlert
 from receiver.store.connect import Tx
 from receiver.store.deliveries import Departure
@@ -57,6 +57,7 @@ class Batch:
         self._lost_oldest: dict[int, Group] = {}
         self._repeats: Counter[tuple[int, int]] = Counter()
         self._departures: list[Departure] = []
+        self._urgent: set[int] = set()
         for group in self._groups.values():
             if group.last_sent_at is not None and group.last_sent_at > now:
                 grouping.heed_the_clock(group, now)
@@ -107,7 +108,8 @@ class Batch:
         assert held is not None, "something is held"
         for delivery in self._deliveries_of(held):
             self.overtake(tracked, delivery.channel_id, previous)
-            delivery.phase = Phase.IDLE
+            # It is news from now on; how long it was held is no delay of ours.
+            delivery.since = delivery.arrived_at = self._now
             self._queue(delivery)
         held.opens_at = None
         self._moved_lives[held.id] = held
@@ -197,6 +199,7 @@ class Batch:
         channel = self._channels.get(delivery.channel_id)
         if delivery.urgent and delivery.is_opening and channel is not None:
             grouping.hear_urgent(group, channel, self._now)
+            self._urgent.add(delivery.channel_id)
 
     @staticmethod
     def _count(group: Group, delivery: Delivery, n: int) -> None:
@@ -265,6 +268,7 @@ class Batch:
             if group.oldest_at is None:
                 group.severity = 0
         due = self._schedule()
+        channels.probe(self._tx, sorted(self._urgent), self._now)
         groups.save(self._tx, self._touched.values())
         deliveries.depart(self._tx, self._departures, self._now)
         self.postings.post(self._tx, self._now)

@@ -71,7 +71,7 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     _heed_the_clock(tx, state, channel, now)
     open_messages = _sendable(tx, state, channel, now)
     if state.retry_at is not None and state.retry_at > now:
-        return Rest(state.retry_at, heeds_news=False)
+        return Rest(state.retry_at, heeds_news=state.probes)
     mutes = hold_back(tx, state.id, channel, policy, now)
     queue = groups.queue(tx, state.id, now)
     again = _to_repeat(open_messages, queue, now)
@@ -95,12 +95,13 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     _take_token(tx, state, channel, now)
     message = _mark(tx, state, chosen, reason, uid, channel.kind, now)
     content = _compose(tx, message, chosen, state.name, mutes, policy, now)
-    return Claimed(message, content, plain=any(group.refused_at is not None for group in chosen))
+    return Claimed(message, content, plain=len(chosen) == 1 and chosen[0].refused_at is not None)
 
 
 def _heed_the_clock(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> None:
     """Waits on disk are no longer than their own length, also where the clock has stepped back."""
-    groups.clamp_due(tx, state.id, now + max(channel.group_wait, channel.group_interval, LONGEST_RETRY))
+    longest = max(channel.group_wait, channel.group_interval)
+    groups.clamp_due(tx, state.id, now + longest, now + max(longest, LONGEST_RETRY))
     if state.bucket.at > now or (state.retry_at is not None and state.retry_at > now + LONGEST_WISH):
         state.bucket = replace(state.bucket, at=min(state.bucket.at, now))
         state.retry_at = None if state.retry_at is None else min(state.retry_at, now + LONGEST_WISH)
@@ -207,8 +208,9 @@ def _compose(
 ) -> Content:
     levels = policy.severity.levels
     counts = contents.counts(tx, message)
-    lines, external_url = contents.lines(tx, message, levels)
-    also_firing, also_firing_lines = contents.also_firing(tx, message, levels, now - policy.expire_after)
+    urgent = contents.urgent(tx, message)
+    lines, external_url = contents.lines(tx, message, levels, urgent)
+    also = contents.also_firing(tx, message, levels, now - policy.expire_after)
     shared = chosen[0].labels.items() if len(chosen) == 1 else ()
     return Content(
         channel=channel_name,
@@ -221,12 +223,13 @@ def _compose(
         resolved=counts.get(Told.RESOLVED, 0),
         fired_and_resolved=counts.get(Told.FIRED_AND_RESOLVED, 0),
         lines=lines,
-        also_firing=also_firing,
-        also_firing_lines=also_firing_lines,
+        also_firing=also.n,
+        also_firing_lines=also.lines,
+        also_confirmed_at=also.confirmed_at,
         truncated=message.truncated,
         external_url=external_url,
         groups=len(chosen),
-        urgent=contents.urgent(tx, message),
+        urgent=urgent,
         mutes=mutes,
     )
 

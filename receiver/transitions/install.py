@@ -7,7 +7,6 @@ from receiver.core import grouping, routing, throttling
 from receiver.core.entries import ROUTED_AWAY, Delivery, Outcome, Phase
 from receiver.core.grouping import Group
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.core.retrying import FailureClass
 from receiver.core.routing import Verdict
 from receiver.store import channels, deliveries, groups, probe, schema
 from receiver.store.channels import ChannelState
@@ -55,9 +54,8 @@ def install(tx: Tx, policy: Policy, now: int) -> None:
 def _bring_up_to_date(state: ChannelState, channel: ChannelPolicy, rules: str) -> None:
     state.retired_at = None
     state.retry_for, state.routing = channel.retry_for, rules
-    if state.failure_class != FailureClass.TRANSIENT:
-        # Somebody may have put right what was wrong.
-        state.retry_at = None
+    # Somebody may have put right what was wrong.
+    state.retry_at = None
 
 
 def _rules(channel: ChannelPolicy, policy: Policy) -> str:

@@ -134,7 +134,9 @@ def _failed(
         return _rejected(tx, attempt, failure, channel, state, now)
     rest = retrying.after(failure, state.failures + 1, attempt.jitter)
     state.failures += 1
-    state.retry_at = now + rest
+    state.failed_at, state.retry_at = now, now + rest
+    # A provider that asks for patience gets it; one that can't be reached may be back.
+    state.probes = kind is FailureClass.TRANSIENT and failure.retry_after is None
     if state.failing_since is None:
         state.failing_since = now
     # What needs a person is over only when something goes through.
@@ -169,7 +171,7 @@ def _rejected(
     if not alone:
         state.largest_digest = max(1, message.groups // 2)
     channels.save(tx, [state])
-    if alone and first is not None and state.accepted_at is not None and state.accepted_at > first:
+    if alone and first is not None and state.accepted_at is not None and state.accepted_at >= first:
         return Settled(dead=bury(tx, message, Outcome.DEAD, channel, now))
     rest = retrying.after(failure, 1, attempt.jitter) if alone else 0
     release(tx, message, channel, now, failed=alone, rest=rest)

@@ -1,7 +1,8 @@
-"""``/-/healthy``, ``/-/ready`` and ``/metrics``, as Prometheus' own components have them."""
+"""``/-/healthy``, ``/-/ready``, ``/-/reload`` and ``/metrics``, as Prometheus' own components have them."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
@@ -12,6 +13,9 @@ from receiver.store.connect import Store, StoreUnavailable, Tx
 from receiver.store.probe import probe
 from receiver.store.reader import books
 from receiver.store.writer import StoreFull, Writer
+from receiver.web.admission import objection
+
+log = logging.getLogger(__name__)
 
 READY_TIMEOUT_SECONDS = 5.0
 
@@ -19,11 +23,19 @@ READY_TIMEOUT_SECONDS = 5.0
 class Management:
     """The handlers for those who run us."""
 
-    def __init__(self, store: Store, writer: Writer, metrics: Metrics, clock: Callable[[], int]) -> None:
-        """``clock`` gives UTC milliseconds."""
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        metrics: Metrics,
+        reload: Callable[[str], Awaitable[Sequence[str]]],
+        clock: Callable[[], int],
+    ) -> None:
+        """``reload`` is told who asks for it, and tells what is in its way; ``clock`` gives UTC milliseconds."""
         self._store = store
         self._writer = writer
         self._metrics = metrics
+        self._reload = reload
         self._clock = clock
 
     async def healthy(self, _request: web.Request) -> web.Response:
@@ -43,6 +55,15 @@ class Management:
 
     def _probe(self, tx: Tx) -> None:
         probe(tx, self._clock())
+
+    async def reload(self, request: web.Request) -> web.Response:
+        """The configuration as its file now has it, or why it stays as it was."""
+        if (wrong := objection(request)) is not None:
+            log.warning("a reload was refused", extra={"detail": wrong, "peer": request.remote})
+            return web.Response(status=403, text=f"{wrong}\n")
+        if problems := await self._reload("POST /-/reload"):
+            return web.Response(status=500, text="".join(f"{problem}\n" for problem in problems))
+        return web.Response(text="the configuration was reloaded\n")
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus text, or OpenMetrics for those who ask for it."""

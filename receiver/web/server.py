@@ -44,6 +44,7 @@ def application(webhook: Webhook, management: Management, metrics: Metrics, max_
         (app.router.add_post("/webhook/{channel}", webhook.post), WEBHOOK_CODES),
         (app.router.add_get("/-/healthy", management.healthy), (200,)),
         (app.router.add_get("/-/ready", management.ready), STORE_CODES),
+        (app.router.add_post("/-/reload", management.reload), (200, 403, 500)),
         (app.router.add_get("/metrics", management.metrics), STORE_CODES),
     )
     for route, codes in routes:
@@ -124,7 +125,10 @@ async def _answered(request: web.Request, handler: Handler, metrics: Metrics) ->
                 extra={"code": error.status, "path": request.path[:PATH_SHOWN], "peer": request.remote},
             )
         # Alertmanager logs what it is answered, so that help is read there.
-        return web.Response(status=error.status, text=f"{error.reason.lower()}; {WHERE_TO}\n", headers=_allowed(error))
+        headers = _allowed(error)
+        instead = f" (allowed: {headers['Allow']})" if headers else ""
+        text = f"{error.reason.lower()}{instead}; {WHERE_TO}\n"
+        return web.Response(status=error.status, text=text, headers=headers)
     except Exception:
         path = _path(request.match_info.route.resource)
         log.exception("request failed", extra={"handler": path})

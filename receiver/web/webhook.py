@@ -5,7 +5,7 @@ Alertmanager retries 5xx and connection errors only, so whatever is our fault is
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from receiver.core.policy import Policy
 from receiver.core.routing import addressed
 from receiver.decode import NotANotification, TooManyAlerts, decode
 from receiver.metrics import Metrics
-from receiver.store.connect import StoreUnavailable, Tx
+from receiver.store.connect import StoreUnavailable
 from receiver.store.writer import StoreFull, Writer
 from receiver.transitions.accept import Accepted, accept
 
@@ -60,13 +60,13 @@ class Webhook:
     def __init__(
         self,
         writer: Writer,
-        policy: Policy,
+        policy: Callable[[], Policy],
         metrics: Metrics,
-        wake: Callable[[Mapping[str, int]], None],
+        wake: Callable[[Accepted], None],
         clock: Callable[[], int],
         max_body: int,
     ) -> None:
-        """``wake`` is told when each channel next has news due; ``max_body`` in bytes."""
+        """``policy`` gives the policy in force; ``wake`` is told what a commit has brought; ``max_body`` in bytes."""
         self._writer = writer
         self._policy = policy
         self._metrics = metrics
@@ -75,7 +75,7 @@ class Webhook:
         self._max_body = max_body
         self._room = max(LEAST_ROOM, ROOM_IN_LARGEST_BODIES * max_body)
         # One object for all requests: consecutive ones merge into one transaction.
-        self._accept = lambda tx, notifications: _accept_all(tx, notifications, policy, clock)
+        self._accept = lambda tx, notifications: accept(tx, notifications, policy(), clock())
 
     async def post(self, request: web.Request) -> web.Response:
         """Take one notification on."""
@@ -84,14 +84,14 @@ class Webhook:
             with self._holding() as held:
                 body = await self._body(request, held)
                 notification = await self._decoded(body, name)
-                if name is not None and addressed(self._policy, name) is None:
+                if name is not None and addressed(self._policy(), name) is None:
                     self._note_unknown(name, request.remote)
                 return await self._take(notification)
         except _Refused as refused:
             return self._refuse(refused.status, refused.reason, str(refused))
 
     def _note_unknown(self, name: str, peer: str | None) -> None:
-        known = " ".join(channel.name for channel in self._policy.channels)
+        known = " ".join(channel.name for channel in self._policy().channels)
         log.warning(
             "a notification is for a channel that we don't have, it is routed normally; check the webhook's url",
             extra={"given": name[:NAME_SHOWN], "channels": known, "peer": peer},
@@ -143,7 +143,7 @@ class Webhook:
         except StoreFull as error:
             return self._refuse(503, "store_full", f"too much waits for the store: {error}")
         self._metrics.notifications_received.labels(notification.source).inc()
-        self._wake(accepted.due)
+        self._wake(accepted)
         for defect in [alert.defect for alert in notification.alerts if alert.defect][:DEFECTS_SHOWN]:
             log.warning("an alert can't be read as sent, it is told in a plain form", extra={"defect": defect})
         log.debug("accepted", extra={"events": accepted.events, "unrouted": accepted.unrouted})
@@ -154,7 +154,3 @@ class Webhook:
         log.warning("notification refused", extra={"code": status, "reason": reason, "detail": text})
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
         return web.Response(status=status, text=f"{text}\n", headers=headers)
-
-
-def _accept_all(tx: Tx, notifications: list[Notification], policy: Policy, clock: Callable[[], int]) -> list[Accepted]:
-    return accept(tx, notifications, policy, clock())

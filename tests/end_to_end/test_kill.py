@@ -244,7 +244,8 @@ async def test_no_moment_of_a_kill_loses_an_alert_or_tells_it_in_two_ways(
 ) -> None:
     moments = random.Random(seed)
     sinks = Sinks(smtp, slack)
-    receiver = await start(configuration(smtp.port, slack.url))
+    # No outage is longer than this: each group gets a message of its own, in which every alert is named.
+    receiver = await start(configuration(smtp.port, slack.url, group_interval="1h"))
     posted: set[int] = set()
     unanswered: list[int] = []
 

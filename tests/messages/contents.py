@@ -71,6 +71,45 @@ def content(*lines: Line, **changes: Any) -> Content:
     return Content(**facts | counts | changes)
 
 
+STORM = ("HighErrorRate", "DiskFull", "PodCrashLooping", "TargetDown")
+
+
+def digest(*lines: Line, **changes: Any) -> Content:
+    """The news of several groups."""
+    facts: dict[str, Any] = {
+        "kind": "digest",
+        "reason": "throttled",
+        "group": {},
+        "groups": 37,
+        "urgent": sum(line.urgent for line in lines),
+    }
+    return content(*lines, **facts | changes)
+
+
+def of_many_groups() -> Content:
+    """A digest of 1,000 alerts in 37 groups, of which the store hands over the first 500, 25 urgent ones first."""
+    urgent = [of_group(number, severity="critical", urgent=True, name="DatabaseDown") for number in range(25)]
+    others = [of_group(number, name=STORM[number % 4]) for number in range(25, 440)]
+    reminders = [of_group(number, reminder=True, name="CertificateExpires") for number in range(440, 470)]
+    resolved = [of_group(number, Told.RESOLVED, name="DiskFull") for number in range(470, 500)]
+    return digest(*urgent, *others, *reminders, *resolved, firing=960, resolved=40, mutes=2)
+
+
+def of_group(number: int, told: Told = Told.FIRING, name: str = "HighErrorRate", **changes: Any) -> Line:
+    """The alert of this number, its labels those of one group of 37."""
+    service = f"service-{number % 37}"
+    labels = LABELS | {
+        "alertname": name,
+        "instance": f"10.1.{number % 7}.{number}:9100",
+        "namespace": f"prod-{number % 3}",
+        "pod": f"{service}-7d9f8c6b5-{number:05}",
+        "service": service,
+        "severity": changes.get("severity", "warning"),
+    }
+    facts: dict[str, Any] = {"labels": labels, "severity": labels["severity"], "starts_at": SINCE + number * 1000}
+    return line(told, **facts | changes)
+
+
 def hostile(text: str) -> Line:
     """An alert that says ``text`` wherever an alert can say anything."""
     return line(
@@ -97,3 +136,10 @@ def storm(text: str, **changes: Any) -> Content:
         "external_url": text,
     }
     return content(*lines, **facts | changes)
+
+
+def all_urgent(text: str) -> list[Line]:
+    """Five hundred urgent alerts, every one with a name of its own."""
+    labels = {"severity": text, text: text, "pod": text}
+    names = (f"{number}{text[:1000]}" for number in range(500))
+    return [line(urgent=True, labels=labels | {"alertname": name}) for name in names]

@@ -17,7 +17,7 @@ def test_a_plain_message_reads_like_the_mail() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_moves_the_cursor(text: str) -> None:
-    for told in (content(hostile(text)), storm(text)):
+    for told in (content(hostile(text)), storm(text), storm(text, kind="digest")):
         rendered = console.render(told)
         assert len(rendered.text) <= console.LIMIT
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", rendered.subject + rendered.text)

@@ -8,7 +8,18 @@ import pytest
 from receiver.channels.email import EmailChannel
 from receiver.core.content import Content, Told
 from receiver.messages import email
-from tests.messages.contents import ANNOTATIONS, HOSTILE, LABELS, NOW, content, hostile, line, storm
+from tests.messages.contents import (
+    ANNOTATIONS,
+    HOSTILE,
+    LABELS,
+    NOW,
+    all_urgent,
+    content,
+    digest,
+    hostile,
+    line,
+    storm,
+)
 
 MAIL_LIMIT = 100_000
 
@@ -136,8 +147,28 @@ def test_an_alert_that_could_not_be_read_is_told_plainly() -> None:
 
 
 def test_a_reminder_and_a_failover_say_so() -> None:
-    assert email.render(content(line(), reason="repeat")).text.startswith("Reminder: still firing.\n")
+    reminder = email.render(content(line(reminder=True), reason="repeat"))
+    assert reminder.subject == "[FIRING:1] HighErrorRate checkout-api (eu-west-1-prod)"
+    assert reminder.text.startswith("Reminder: still firing.\n\nStill firing: HighErrorRate (warning)\n")
     assert "could not deliver" in email.render(content(line(), reason="failover")).html
+
+
+def test_what_still_fires_is_told_with_when_it_was_last_confirmed() -> None:
+    confirmed = "since 2026-11-20 20:52:06 UTC (for 8h 37m), last confirmed 2026-11-21 05:00:00 UTC (30m 0s ago)"
+    for still, state in (
+        (line(reminder=True), "Still firing"),
+        (line(after_mute=True), "Still firing after mute"),
+    ):
+        rendered = email.render(content(still))
+        assert f"{state}: HighErrorRate (warning)\n" in rendered.text
+        assert confirmed in rendered.text
+        assert confirmed in rendered.html
+
+
+def test_an_urgent_alert_is_marked() -> None:
+    text = email.render(content(line(severity="critical", urgent=True), line())).text
+    assert "Firing: HighErrorRate (critical, urgent)\n" in text
+    assert "Firing: HighErrorRate (warning)\n" in text
 
 
 @pytest.mark.parametrize(
@@ -162,16 +193,23 @@ def test_only_a_sound_web_address_becomes_a_link(url: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_an_alert_says_becomes_markup(text: str) -> None:
-    plain, odd = Document(email.render(content(line())).html), Document(email.render(storm(text)).html)
-    assert odd.tags <= plain.tags | {"ul", "li", "br", "span", "p", "h2"}
-    assert odd.attributes <= plain.attributes | {"colspan"}
-    assert odd.targets == []
+    plain = Document(email.render(content(line())).html)
+    for told in (storm(text), storm(text, kind="digest")):
+        odd = Document(email.render(told).html)
+        assert odd.tags <= plain.tags | {"ul", "li", "br", "span", "p", "h2"}
+        assert odd.attributes <= plain.attributes | {"colspan"}
+        assert odd.targets == []
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("size", ["one", "storm"])
+@pytest.mark.parametrize("size", ["one", "storm", "digest", "urgent"])
 def test_every_mail_is_small_and_has_only_its_own_headers(text: str, size: str) -> None:
-    told: Content = storm(text) if size == "storm" else content(hostile(text))
+    told: Content = {
+        "one": lambda: content(hostile(text)),
+        "storm": lambda: storm(text),
+        "digest": lambda: storm(text, kind="digest", groups=37, mutes=3),
+        "urgent": lambda: digest(*all_urgent(text), firing=10_000, urgent=600, external_url=text),
+    }[size]()
     rendered = email.render(told)
     payload = channel().build(rendered, "01ABC", NOW)
     assert len(payload) <= MAIL_LIMIT

@@ -1,35 +1,11 @@
 """What Slack is given, checked by an endpoint that refuses what Slack refuses."""
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import pytest
 
-from receiver.core.content import Content, Rendered, Told
-from receiver.demo import slack_endpoint
+from receiver.core.content import Content, Told
 from receiver.messages import slack
-from tests.messages.contents import ANNOTATIONS, HOSTILE, LABELS, content, hostile, line, storm
-
-
-def objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every text object within blocks."""
-    if isinstance(value, Mapping):
-        if value.get("type") in ("plain_text", "mrkdwn"):
-            yield value
-        else:
-            yield from (found for inner in value.values() for found in objects(inner))
-    elif isinstance(value, (list, tuple)):
-        yield from (found for inner in value for found in objects(inner))
-
-
-def words(rendered: Rendered) -> str:
-    return "\n".join(found["text"] for found in objects(rendered.blocks))
-
-
-def taken(rendered: Rendered) -> bool:
-    body = json.dumps({"text": rendered.text, "blocks": rendered.blocks}).encode()
-    return bool(slack_endpoint.accepted(body))
+from tests.messages.blocks import objects, taken, words
+from tests.messages.contents import ANNOTATIONS, HOSTILE, LABELS, all_urgent, content, digest, hostile, line, storm
 
 
 def test_a_plain_firing_message() -> None:
@@ -63,10 +39,10 @@ def test_ten_alerts_in_detail_and_the_rest_counted() -> None:
 def test_resolved_again_defect_truncated_and_also_firing_are_told() -> None:
     also = tuple(line(labels=LABELS | {"pod": f"pod-{n}"}) for n in range(20))
     told = (line(Told.RESOLVED), line(again=True), line(Told.FIRED_AND_RESOLVED), line(defect="no labels"))
-    rendered = slack.render(content(*told, also_firing=700, also_firing_lines=also, truncated=1, reason="repeat"))
+    rendered = slack.render(content(*told, also_firing=700, also_firing_lines=also, truncated=1, reason="failover"))
     said = words(rendered)
     for phrase in (
-        "Reminder: still firing.",
+        "Told here because the alerts' own channel could not deliver.",
         "Resolved: HighErrorRate",
         "(lasted 1h 30m)",
         "Firing again: HighErrorRate",
@@ -80,12 +56,21 @@ def test_resolved_again_defect_truncated_and_also_firing_are_told() -> None:
     assert taken(rendered)
 
 
+def test_what_still_fires_is_told_with_when_it_was_last_confirmed() -> None:
+    said = words(slack.render(content(line(reminder=True), line(after_mute=True), reason="cooldown")))
+    assert "Still firing: HighErrorRate (warning)" in said
+    assert "Still firing after mute: HighErrorRate (warning)" in said
+    assert said.count("(for 8h 37m), last confirmed 2026-11-21 05:00:00 UTC (30m 0s ago)") == 2
+
+
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("size", ["one", "storm", "many"])
+@pytest.mark.parametrize("size", ["one", "storm", "many", "digest", "urgent"])
 def test_whatever_an_alert_says_slack_takes_it_and_reads_no_markup_in_it(text: str, size: str) -> None:
     told: Content = {
         "one": lambda: content(hostile(text), external_url=text),
         "storm": lambda: storm(text),
+        "digest": lambda: storm(text, kind="digest", groups=37, mutes=3),
+        "urgent": lambda: digest(*all_urgent(text), firing=10_000, urgent=600, external_url=text),
         "many": lambda: content(*[hostile(text)] * 10, external_url=text),
     }[size]()
     rendered = slack.render(told)

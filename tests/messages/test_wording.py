@@ -1,6 +1,7 @@
 """Cleaned texts, times, counts and subjects."""
 
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from receiver.core.content import Told
 from receiver.messages import wording
-from tests.messages.contents import HOSTILE, LABELS, NOW, content, line
+from tests.messages.contents import HOSTILE, NOW, content, digest, line
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400) | st.sampled_from(HOSTILE)
 
@@ -88,28 +89,30 @@ def test_a_subject_without_an_alertname_in_the_group_takes_it_from_the_alerts() 
     assert wording.subject(content(line(labels={}), group={})) == "[FIRING:1] (no alertname)"
 
 
+def test_the_subject_of_a_digest_says_how_much_it_tells() -> None:
+    names = [line(labels={"alertname": name}) for name in ("A", "B")]
+    assert wording.subject(digest(*names, firing=4_812)) == "[DIGEST: 4,812 alerts in 37 groups] A, B and more"
+    assert wording.subject(digest(*names, groups=2)) == "[DIGEST: 2 alerts in 2 groups] A, B"
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "Firing"),
+        ({"again": True}, "Firing again"),
+        ({"reminder": True, "again": True}, "Still firing"),
+        ({"after_mute": True}, "Still firing after mute"),
+        ({"after_mute": True, "reminder": True}, "Still firing after mute"),
+        ({"told": Told.RESOLVED, "again": True}, "Resolved"),
+        ({"told": Told.FIRED_AND_RESOLVED}, "Fired and resolved"),
+    ],
+)
+def test_the_state_is_what_the_message_tells(changes: dict[str, Any], state: str) -> None:
+    assert wording.state(line(**changes)) == state
+
+
 @given(ANY_TEXT, ANY_TEXT)
 def test_a_subject_is_one_short_harmless_line(name: str, value: str) -> None:
     subject = wording.subject(content(line(labels={"alertname": value}), group={"alertname": name, "x": value}))
     assert len(subject) <= wording.SUBJECT_LIMIT
     assert harmless(subject)
-
-
-def test_the_rest_is_counted_as_far_as_it_is_known() -> None:
-    critical = line(severity="critical")
-    disk = line(labels=LABELS | {"alertname": "DiskFull"})
-    resolved = line(Told.RESOLVED)
-    told = content(critical, critical, disk, resolved)
-    assert wording.rest(told, 4) == ""
-    assert wording.rest(told, 1) == (
-        "and 3 more (2 firing, 1 resolved): "
-        "1 × HighErrorRate (critical), 1 × DiskFull (warning), 1 × HighErrorRate (warning)"
-    )
-    storm = content(*[critical] * 4, firing=9_480)
-    assert wording.rest(storm, 1) == ("and 9,479 more (9,479 firing): 3 × HighErrorRate (critical), 9,476 not listed")
-    assert wording.rest(storm, 4) == "and 9,476 more (9,476 firing)"
-
-
-def test_many_kinds_are_not_all_named() -> None:
-    lines = [line(labels={"alertname": f"A{n}"}) for n in range(9)]
-    assert wording.kinds_of(lines)[-1] == "4 of other kinds"

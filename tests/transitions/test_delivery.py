@@ -89,7 +89,7 @@ def test_a_message_that_surely_reached_nobody_dissolves_and_is_composed_anew(tim
     settled = timeline.settle(first, REFUSED)
     assert (settled.told, settled.rest) == (0, SECOND)
     assert timeline.ledger() == {"accepted": 1, "pending": 1}
-    assert timeline.claim() == Rest(timeline.now + SECOND, heeds_news=False)
+    assert timeline.claim() == Rest(timeline.now + SECOND)
     timeline.receive(firing(pod="b"))
     timeline.now += SECOND
     content = claimed(timeline).content
@@ -135,7 +135,7 @@ def test_nothing_newer_of_a_group_passes_a_message_that_may_have_been_taken(time
     timeline.receive(firing(pod="b"))
     for _ in range(4):
         timeline.settle(repeat, NO_ANSWER)
-        assert timeline.claim() == Rest(timeline.books().channels["ops"].retry_at, heeds_news=False)
+        assert timeline.claim() == Rest(timeline.books().channels["ops"].retry_at)
         timeline.now += 10 * MINUTE
         found = timeline.claim()
         assert isinstance(found, Repeat)
@@ -365,3 +365,27 @@ def test_a_storm_renders_its_first_lines_and_counts_the_rest(timeline: Timeline)
     assert [line.severity for line in claim.content.lines[:21]] == ["critical"] * 20 + ["info"]
     timeline.settle(timeline.fix(claim))
     assert timeline.ledger() == {"accepted": 2_000, "delivered": 2_000}
+
+
+def test_urgent_news_tries_a_failing_channel_at_once_but_not_all_the_time(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline), REFUSED)
+    for _ in range(9):
+        timeline.now += 5 * MINUTE
+        timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
+    timeline.receive(firing("Other"))
+    assert timeline.claim() == Rest(timeline.now + 5 * MINUTE)
+    timeline.receive(firing("Down", severity="critical"))
+    assert timeline.claim() == Rest(timeline.now + SECOND)
+    timeline.now += SECOND
+    timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
+    assert timeline.claim() == Rest(timeline.now + 5 * MINUTE)
+    timeline.receive(firing("Down", severity="critical"))
+    assert timeline.claim() == Rest(timeline.now + 5 * MINUTE)
+
+
+def test_urgent_news_waits_for_a_provider_that_asked_for_patience(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline), Failure(FailureClass.TRANSIENT, "rate_limited", 429, retry_after=30 * SECOND))
+    until = timeline.now + 30 * SECOND
+    timeline.now += 5 * SECOND
+    timeline.receive(firing("Down", severity="critical"))
+    assert timeline.claim() == Rest(until, heeds_news=False)

@@ -34,7 +34,8 @@ def test_a_firing_is_held_while_muted_and_told_when_the_mute_ends(timeline: Time
     assert timeline.sweep().next_at == START + HOUR
     assert told(timeline) == []
     timeline.now = START + HOUR
-    assert timeline.sweep().due == {"ops": START + HOUR}
+    assert timeline.sweep().due == {"ops": START + HOUR + 10 * SECOND}
+    timeline.now += 10 * SECOND
     assert told(timeline) == [("a", "firing", True)]
     assert timeline.ledger() == {"accepted": 2, "delivered": 2}
 
@@ -62,6 +63,7 @@ def test_the_resolve_of_a_told_alert_is_held_and_told_when_the_mute_ends(timelin
     assert told(timeline) == []
     timeline.now += HOUR
     timeline.sweep()
+    timeline.now += 10 * SECOND
     assert told(timeline) == [("", "resolved", False)]
 
 
@@ -81,6 +83,7 @@ def test_two_mutes_hold_until_both_have_ended(timeline: Timeline) -> None:
     timeline.now += MINUTE
     assert told(timeline) == []
     timeline.unmute(first)
+    timeline.now += 10 * SECOND
     assert told(timeline) == [("b", "firing", True)]
     timeline.unmute(second)
     timeline.unmute(second)
@@ -111,6 +114,7 @@ def test_a_reminder_is_held_and_over_when_its_alert_resolves_under_the_mute(time
     timeline.receive(resolved(ends_at=timeline.now))
     timeline.now += 9 * HOUR
     timeline.sweep()
+    timeline.now += 10 * SECOND
     assert told(timeline) == [("", "resolved", False)]
     assert timeline.ledger() == {"accepted": 3, "delivered": 2, "muted": 1}
 

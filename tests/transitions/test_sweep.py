@@ -38,7 +38,8 @@ def test_an_old_firing_of_another_peer_is_held_and_then_fires_again(timeline: Ti
     timeline.sweep()
     assert timeline.books().pending == {("ops", "held"): 1}
     timeline.now += 1
-    assert timeline.sweep().due == {"ops": timeline.now}
+    assert timeline.sweep().due == {"ops": timeline.now + 10 * SECOND}
+    timeline.now += 10 * SECOND
     content = timeline.send()
     assert not isinstance(content, Rest)
     assert [(line.told, line.again) for line in content.lines] == [("firing", True)]

@@ -1,0 +1,64 @@
+"""The loop in which time takes effect: sweep, tell the channels that it concerns, sleep until there is more to do."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from receiver.core.policy import Policy
+from receiver.store.connect import StoreUnavailable, Tx
+from receiver.store.writer import StoreFull, Writer
+from receiver.transitions.sweep import Swept, sweep
+
+log = logging.getLogger(__name__)
+
+# Often enough that a process which starts knows well how long there was none; the wake event is a hint, as ever.
+LONGEST_SLEEP = 30_000
+STORE_RETRY = 1_000
+
+
+class Sweeper:
+    """Sweeps, for ever."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        policy: Callable[[], Policy],
+        wake: Callable[[Mapping[str, int]], None],
+        clock: Callable[[], int],
+    ) -> None:
+        """``wake`` is told when each channel next has news due; ``clock`` gives UTC milliseconds."""
+        self._writer = writer
+        self._policy = policy
+        self._wake = wake
+        self._clock = clock
+        self._sooner = asyncio.Event()
+        self._until = 0
+
+    def wake(self, at: int | None) -> None:
+        """There is something to sweep at this instant: a hint not to sleep past it."""
+        if at is not None and at < self._until:
+            self._sooner.set()
+
+    async def run(self) -> None:
+        """Sweep, and sleep until there is something to sweep."""
+        while True:
+            self._sooner.clear()
+            try:
+                swept = await self._writer.run(self._sweep)
+            except (StoreUnavailable, StoreFull) as error:
+                log.error("the store refuses, trying again", extra={"error": str(error)})
+                swept = Swept(self._clock() + STORE_RETRY, {})
+            self._wake(swept.due)
+            await self._sleep(swept.next_at)
+
+    def _sweep(self, tx: Tx) -> Swept:
+        return sweep(tx, self._policy(), self._clock())
+
+    async def _sleep(self, next_at: int | None) -> None:
+        now = self._clock()
+        self._until = now + LONGEST_SLEEP if next_at is None else min(next_at, now + LONGEST_SLEEP)
+        try:
+            async with asyncio.timeout(max(0, self._until - now) / 1000):
+                await self._sooner.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,105 @@
+"""Why a message comes, and what its alerts are as far as that is known."""
+
+import pytest
+
+from receiver.core.content import Told
+from receiver.messages import sentences
+from tests.messages.contents import LABELS, NOW, content, digest, line
+
+LIMIT = 120
+
+
+@pytest.mark.parametrize(
+    ("reason", "group", "several"),
+    [
+        ("wait", "", "Several groups were due at once and share this message."),
+        ("urgent", "", "Several groups were due at once and share this message."),
+        (
+            "throttled",
+            "Delayed: more was due than this channel may send at once.",
+            "More was due than this channel may send at once, so several groups share this message.",
+        ),
+        (
+            "recovered",
+            "This may come late: sending to this channel was failing until now.",
+            "Sending to this channel was failing until now, so what is due comes together, and some of it late.",
+        ),
+        (
+            "catch_up",
+            "This may come late: alert-receiver was down for a while.",
+            "alert-receiver was down for a while, so what is due comes together, and some of it late.",
+        ),
+        ("failover", *["Told here because the alerts' own channel could not deliver."] * 2),
+    ],
+)
+def test_why_a_message_comes_fits_its_kind(reason: str, group: str, several: str) -> None:
+    assert sentences.reason(content(line(), reason=reason)) == group
+    assert sentences.reason(digest(line(), reason=reason)) == several
+
+
+def test_a_message_of_nothing_but_reminders_is_a_reminder() -> None:
+    reminder = line(reminder=True)
+    assert sentences.reason(content(reminder, reminder, reason="repeat")) == "Reminder: still firing."
+    assert sentences.reason(content(reminder, reason="throttled")).startswith("Reminder: still firing. Delayed: ")
+    assert sentences.reason(content(reminder, firing=600, reason="repeat")) == "Reminder: still firing."
+
+
+def test_a_message_with_other_news_is_no_reminder() -> None:
+    reminder = line(reminder=True)
+    assert sentences.reason(content(reminder, line(), reason="repeat")) == ""
+    assert sentences.reason(content(reminder, firing=600, reason="wait")) == ""
+
+
+def test_the_rest_is_counted_as_far_as_it_is_known() -> None:
+    critical = line(severity="critical")
+    disk = line(labels=LABELS | {"alertname": "DiskFull"})
+    resolved = line(Told.RESOLVED)
+    told = content(critical, critical, disk, resolved)
+    assert sentences.rest(told, (), LIMIT) == ""
+    assert sentences.rest(told, told.lines[1:], LIMIT) == (
+        "and 3 more (2 firing, 1 resolved): "
+        "1 × HighErrorRate (critical), 1 × DiskFull (warning), 1 × HighErrorRate (warning)"
+    )
+    storm = content(*[critical] * 4, firing=9_480)
+    assert sentences.rest(storm, storm.lines[1:], LIMIT) == (
+        "and 9,479 more (9,479 firing): 3 × HighErrorRate (critical), 9,476 not listed"
+    )
+    assert sentences.rest(storm, (), LIMIT) == "and 9,476 more (9,476 firing)"
+
+
+def test_of_many_kinds_five_are_named() -> None:
+    told = content(*[line(labels={"alertname": f"A{n}"}) for n in range(9)])
+    assert sentences.rest(told, told.lines, LIMIT).endswith("1 × A4 (warning), 4 of other kinds")
+
+
+def test_of_the_rest_of_a_digest_every_urgent_kind_is_named_first() -> None:
+    urgent = [line(labels={"alertname": f"U{n}"}, urgent=True) for n in range(9)]
+    told = digest(*urgent, *[line()] * 20)
+    named = ", ".join(f"1 × U{n} (warning, urgent)" for n in range(9))
+    assert sentences.rest(told, told.lines, LIMIT) == (f"29 alerts (29 firing): {named}, 20 × HighErrorRate (warning)")
+
+
+def test_a_digest_counts_its_alerts_by_severity_and_name() -> None:
+    names = [line(labels={"alertname": f"A{n}"}) for n in range(9)]
+    told = digest(line(severity="critical", urgent=True), *[line()] * 3, *names, firing=4_000, resolved=12, urgent=3)
+    assert sentences.summary(told) == "4,012 alerts (3 urgent) in 37 groups: 4,000 firing, 12 resolved."
+    assert sentences.totals(told) == (
+        "By severity: 12 × warning, 1 × critical, 3,999 not listed (2 urgent).",
+        "By alertname: 4 × HighErrorRate, 1 × A0, 1 × A1, 1 × A2, 1 × A3, 1 × A4, 1 × A5, 1 × A6, "
+        "2 of 2 other names, 3,999 not listed (2 urgent).",
+    )
+
+
+def test_a_digest_alone_tells_of_mutes() -> None:
+    assert sentences.mutes(digest(line(), mutes=1)) == "1 mute is active on this channel."
+    assert sentences.mutes(digest(line(), mutes=2)) == "2 mutes are active on this channel."
+    assert sentences.mutes(digest(line())) == sentences.mutes(content(line(), mutes=2)) == ""
+
+
+def test_the_others_that_still_fire_were_confirmed_since_a_known_time() -> None:
+    assert sentences.also_heading(content(line(), also_firing=1, also_confirmed_at=NOW)) == (
+        "1 other alert of this group is still firing, last confirmed at 2026-11-21 05:30:00 UTC or later"
+    )
+    assert sentences.also_heading(digest(line(), also_firing=900, also_confirmed_at=NOW)) == (
+        "900 other alerts of these groups are still firing, each last confirmed at 2026-11-21 05:30:00 UTC or later"
+    )
