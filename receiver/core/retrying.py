@@ -50,3 +50,28 @@ def after(failure: Failure, failures_in_a_row: int, jitter: float) -> int:
         return LONGEST_RETRY
     longest: int = min(LONGEST_RETRY, FIRST_RETRY << min(failures_in_a_row - 1, 20))
     return longest - int(longest * jitter / 2)
+
+
+class Refused(StrEnum):
+    """What becomes of a message that its provider refuses for itself.
+
+    ``HALVE``: a digest dissolves, and the next ones are at most half as large. ``PLAIN``: a group's message rests, and
+    goes once more in its plainest form. ``DEAD``: nobody will ever take it.
+    """
+
+    HALVE = "halve"
+    PLAIN = "plain"
+    DEAD = "dead"
+
+
+def after_refusal(groups: int, refused_at: int | None, accepted_at: int | None) -> Refused:
+    """What a refusal means for a message of so many groups.
+
+    ``refused_at`` is when a message with this news was first refused (None: now, for the first time), ``accepted_at``
+    when the channel's provider last took any. While it takes nothing, the fault is hardly this message's.
+    """
+    if groups > 1:
+        return Refused.HALVE
+    if refused_at is not None and accepted_at is not None and accepted_at >= refused_at:
+        return Refused.DEAD
+    return Refused.PLAIN

@@ -75,6 +75,15 @@ class Fold:
     urgent_only: bool = False
 
 
+def gathers(channel: ChannelPolicy, failing_since: int | None, now: int, *, catching_up: bool) -> bool:
+    """Whether so much time was lost that the next message is to carry everything.
+
+    After a downtime (``catching_up``), or when the channel has failed for longer than its ``group_interval``: what
+    each group had to say is no longer fresh.
+    """
+    return catching_up or (failing_since is not None and now - failing_since > channel.group_interval)
+
+
 def kept(throttle: Throttle) -> int:
     """The tokens that are kept for urgent news."""
     return 1 if throttle.burst >= 2 else 0

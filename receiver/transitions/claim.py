@@ -83,7 +83,7 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
             return _throttled(tx, state, channel, token_at, now)
         _take_token(tx, state, channel, now)
         return Repeat(again, messages.payload(tx, again), tuple(messages.awaited(tx, again)), in_doubt=True)
-    gather = _gathers(state, channel, now)
+    gather = throttling.gathers(channel, state.failing_since, now, catching_up=state.catching_up)
     plan = throttling.plan(queue, state.bucket, channel, state.last_digest_at, now, gather=gather)
     if isinstance(plan, WaitUntil):
         return _throttled(tx, state, channel, plan.at, now)
@@ -155,12 +155,6 @@ def _throttled(tx: Tx, state: ChannelState, channel: ChannelPolicy, until: int, 
 def _take_token(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> None:
     state.bucket = throttling.taken(state.bucket, channel.throttle, now)
     channels.save(tx, [state])
-
-
-def _gathers(state: ChannelState, channel: ChannelPolicy, now: int) -> bool:
-    """Whether so much time was lost that the next message tells everything that is due."""
-    failing = state.failing_since is not None and now - state.failing_since > channel.group_interval
-    return state.catching_up or failing
 
 
 def _reason(state: ChannelState, chosen: Sequence[Group]) -> Reason:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from receiver.core import grouping, retrying, throttling
 from receiver.core.entries import Outcome
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.core.retrying import Failure, FailureClass
+from receiver.core.retrying import Failure, FailureClass, Refused
 from receiver.store import channels, groups, messages
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
@@ -167,12 +167,13 @@ def _rejected(
         if group.refused_at is None:
             group.refused_at = now
     groups.save(tx, refused)
-    alone = message.groups == 1
-    if not alone:
+    decision = retrying.after_refusal(message.groups, first, state.accepted_at)
+    if decision is Refused.HALVE:
         state.largest_digest = max(1, message.groups // 2)
     channels.save(tx, [state])
-    if alone and first is not None and state.accepted_at is not None and state.accepted_at >= first:
+    if decision is Refused.DEAD:
         return Settled(dead=bury(tx, message, Outcome.DEAD, channel, now))
+    alone = decision is Refused.PLAIN
     rest = retrying.after(failure, 1, attempt.jitter) if alone else 0
     release(tx, message, channel, now, failed=alone, rest=rest)
     return Settled(rest=rest)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.core.retrying import Failure, FailureClass, after
+from receiver.core.retrying import Failure, FailureClass, Refused, after, after_refusal
 
 TRANSIENT = Failure(FailureClass.TRANSIENT, "timeout")
 MISCONFIGURED = Failure(FailureClass.MISCONFIGURED, "auth_failed", 535)
@@ -30,3 +30,21 @@ def test_the_rest_doubles_up_to_five_minutes_and_heeds_the_provider(
     failure: Failure, in_a_row: int, jitter: float, rest: int
 ) -> None:
     assert after(failure, in_a_row, jitter) == rest
+
+
+@pytest.mark.parametrize(
+    ("groups", "refused_at", "accepted_at", "decision"),
+    [
+        (2, None, None, Refused.HALVE),
+        (2, 1_000, 2_000, Refused.HALVE),
+        (1, None, None, Refused.PLAIN),
+        (1, None, 2_000, Refused.PLAIN),
+        (1, 1_000, None, Refused.PLAIN),
+        (1, 1_000, 999, Refused.PLAIN),
+        (1, 1_000, 1_000, Refused.DEAD),
+    ],
+)
+def test_what_is_refused_again_is_dead_only_when_something_else_was_taken_since(
+    groups: int, refused_at: int | None, accepted_at: int | None, decision: Refused
+) -> None:
+    assert after_refusal(groups, refused_at, accepted_at) is decision

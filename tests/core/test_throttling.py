@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 
 from receiver.core.grouping import Reason, WaitUntil
 from receiver.core.policy import Throttle
-from receiver.core.throttling import Bucket, Fold, Queue, Single, full, given_back, plan, refilled, taken, token_at
+from receiver.core.throttling import (
+    Bucket,
+    Fold,
+    Queue,
+    Single,
+    full,
+    gathers,
+    given_back,
+    plan,
+    refilled,
+    taken,
+    token_at,
+)
 from tests.timeline import channel
 
 SIX_A_MINUTE = Throttle(messages=6, per=60_000, burst=6)
@@ -121,6 +133,18 @@ def test_after_an_outage_the_next_message_carries_everything(
     queue: Queue, tokens: float, decision: Single | Fold | WaitUntil
 ) -> None:
     assert plan(queue, holding(tokens), OPS, None, AT, gather=True) == decision
+
+
+@pytest.mark.parametrize(
+    ("failing_for", "catching_up", "gathered"),
+    [(None, False, False), (None, True, True), (120_000, False, False), (120_001, False, True)],
+)
+def test_everything_is_gathered_after_more_than_a_group_interval_without_the_channel(
+    failing_for: int | None, catching_up: bool, gathered: bool
+) -> None:
+    ops = channel(group_interval=120_000)
+    since = None if failing_for is None else AT - failing_for
+    assert gathers(ops, since, AT, catching_up=catching_up) is gathered
 
 
 def test_with_a_burst_of_one_no_token_is_kept() -> None:

@@ -1,11 +1,13 @@
 """Claim, send, settle: what goes out, when, and what the books say of it."""
 
+import pytest
+
 from receiver.core.grouping import Reason
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
 from receiver.store.messages import Answer
 from receiver.transitions.claim import Claimed, Repeat, Rest
-from tests.timeline import MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
+from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
 
 REFUSED = Failure(FailureClass.TRANSIENT, "connection_refused")
 NO_ANSWER = Failure(FailureClass.TRANSIENT, "timeout", may_be_taken=True)
@@ -389,3 +391,24 @@ def test_urgent_news_waits_for_a_provider_that_asked_for_patience(timeline: Time
     timeline.now += 5 * SECOND
     timeline.receive(firing("Down", severity="critical"))
     assert timeline.claim() == Rest(until, heeds_news=False)
+
+
+@pytest.mark.parametrize(("unseen_for", "also_firing"), [(HOUR - 1, 1), (HOUR, 0)])
+def test_what_was_not_confirmed_for_expire_after_is_no_longer_said_to_fire(
+    timeline: Timeline, unseen_for: int, also_firing: int
+) -> None:
+    timeline.policy = policy(expire_after=HOUR)
+    timeline.settle(sent(timeline))
+    timeline.now = START + unseen_for
+    timeline.receive(firing(pod="b", severity="critical"))
+    content = claimed(timeline).content
+    assert (content.firing, content.also_firing) == (1, also_firing)
+    assert content.also_confirmed_at == (START if also_firing else None)
+
+
+def test_a_lapsed_alert_is_confirmed_by_a_firing_and_its_resolve_is_told(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline))
+    timeline.now += 48 * HOUR
+    timeline.receive(resolved(pod="a", ends_at=timeline.now))
+    timeline.now += 10 * SECOND
+    assert claimed(timeline).content.resolved == 1
