@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from receiver.core.alerts import Notification
+from receiver.core.content import Told
 from receiver.core.entries import Outcome
 from receiver.core.policy import Policy
 from receiver.core.retrying import FailureClass
-from receiver.messages.wording import duration, number, subject
+from receiver.messages.wording import duration, number, states, subject
 from receiver.simulate.engine import Failed, Happened, Sent, Simulation, Step, Throttled, TimePassed
 from receiver.simulate.input import Reload
 from receiver.simulate.phrases import became, changed, clock, day, happened, moment, notified
@@ -24,7 +25,7 @@ WHY = {
     "urgent": "urgent",
     "cooldown": "the cooldown is over",
     "repeat": "reminder",
-    "throttled": "the throttle gathers",
+    "throttled": "throttled",
     "catch_up": "catching up after a downtime",
     "recovered": "the channel is back",
     "failover": "its own channel could not deliver",
@@ -102,6 +103,10 @@ class Story:
         content = sent.content
         unmuted = content.lines and all(line.after_mute for line in content.lines)
         words = ["the mute is over" if unmuted else WHY.get(sent.reason, sent.reason)]
+        if content.kind == "digest":
+            # Its subject counts alerts, whatever became of them.
+            amounts = (content.firing, content.resolved, content.fired_and_resolved)
+            words.append(states(dict(zip(Told, amounts, strict=True))))
         if content.also_firing:
             words.append(f"{content.also_firing:,} more still firing")
         if content.truncated:

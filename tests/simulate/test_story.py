@@ -20,7 +20,7 @@ STORY = """\
 21:04:10  +4m 10s  ✗ ops: delivery fails (outage), 32 times until 23:02:41
 21:05:00   +5m 0s  → am-1:9093: 500 firing · Storm, 120 cut by max_alerts — ops: 500 to tell
 23:07:41   +2h 7m  ← ops  [DIGEST: 501 alerts in 2 groups] Storm and more
-                     (the channel is back, 1 more still firing, 120 cut by max_alerts)
+                     (the channel is back, 500 firing, 1 resolved, 1 more still firing, 120 cut by max_alerts)
 23:30:00  +2h 30m  ‖ mute alertname="HighErrorRate" until 2026-11-21 00:30:00 (deploying)
 23:31:00  +2h 31m  → am-1:9093: 1 resolved · HighErrorRate — ops: 1 to tell
 23:31:10  +2h 31m  · ops: 1 held by a mute
