@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
+from receiver.core.alerts import Notification
 from receiver.core.matchers import Matcher
 from receiver.store import schema
 from receiver.store.messages import State
+from receiver.transitions.accept import accept
 from receiver.transitions.claim import Claimed, Rest
 from tests.timeline import MINUTE, SCALE, SECOND, START, Timeline, channel, firing, policy, resolved
 
@@ -260,3 +262,14 @@ def test_nothing_is_left_on_its_way_when_what_displaced_it_is_told(timeline: Tim
         rows = tx.rows(select(schema.delivery).order_by(schema.delivery.c.episode_id))
     assert [(row["phase"], row["claimed"]) for row in rows] == [("idle", None), ("waiting", None)]
     assert timeline.ledger() == {"accepted": 3, "delivered": 1, "superseded": 1, "pending": 1}
+
+
+def test_what_shares_a_commit_is_judged_in_the_order_in_which_it_came(timeline: Timeline) -> None:
+    ends, begins = resolved(pod="a", ends_at=START + SECOND), firing(pod="b", starts_at=START + 2 * SECOND)
+    came = [firing(pod="a"), ends, firing(pod="b"), resolved(pod="b", ends_at=START + SECOND), begins]
+    with timeline.store.write() as tx:
+        accept(tx, [Notification((alert,)) for alert in came], timeline.policy, timeline.now)
+    assert timeline.ledger() == {"accepted": 5, "superseded": 2, "unannounced": 2, "pending": 1}
+    told(timeline)
+    timeline.receive(resolved(pod="a"), resolved(pod="b", ends_at=timeline.now))
+    assert timeline.ledger() == {"accepted": 7, "superseded": 2, "unannounced": 3, "delivered": 1, "pending": 1}
