@@ -135,7 +135,9 @@ class Timeline:
     def fix(self, claimed: Claimed, payload: bytes = b"bytes", recipients: tuple[str, ...] = ()) -> Repeat:
         """The claimed message gets its bytes."""
         with self.store.write() as tx:
-            return fix(tx, claimed, "subject", payload, recipients)
+            fixed = fix(tx, claimed, "subject", payload, recipients)
+        assert fixed is not None, "nobody has given it up meanwhile"
+        return fixed
 
     def settle(
         self,

@@ -49,8 +49,8 @@ class Delivery:
     ``version`` counts the entries that waited here; ``claimed`` is the version on its way in a message, None when
     none is. ``status`` is the newest status heard, ``told`` the newest one that a provider took. ``since`` is when
     the oldest news not yet told arrived, ``arrived_at`` when the newest entry did. ``owes`` is the earlier episode of
-    the alert of whose firing the channel may have told, and not of its end. ``muted``: a mute holds it, or did until
-    it waited again.
+    the alert that the channel may have told of, and not of its end, or of which something still waits there.
+    ``muted``: a mute holds it, or did until it waited again.
     """
 
     channel_id: int
@@ -101,7 +101,7 @@ class Ruling:
 
 
 OPENING = Ruling("opening")
-REMINDS = Ruling("still firing, and the group was last told longer ago than repeat_interval")
+REMINDS = Ruling("still firing, and the group was last told repeat_interval, less group_interval, ago")
 REPEATED = Ruling("already told or waiting", Outcome.DUPLICATE)
 OUT_OF_ORDER = Ruling("ended before the episode began", Outcome.STALE)
 OUTVOTED = Ruling("the same notification says that it fires", Outcome.STALE)
@@ -167,4 +167,4 @@ def rule_resolved(
         return RESOLVES_UNTOLD_NEWS
     if delivery.may_have_told:
         return NOT_WANTED_EITHER
-    return BRIEF if now - delivery.since <= group_wait else FIRED_AND_RESOLVED
+    return BRIEF if 0 <= now - delivery.since <= group_wait else FIRED_AND_RESOLVED

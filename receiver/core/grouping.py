@@ -4,7 +4,7 @@ There are two cooldowns. The group's own, ``group_interval``, begins with every 
 begins with every message that tells urgent news; it widens while such news keeps coming.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,10 +73,15 @@ class WaitUntil:
     reason: Reason
 
 
-def values(labels: Mapping[str, str], group_by: tuple[str, ...] | None) -> dict[str, str]:
-    """The labels that place an alert in its group; a missing one is the empty value, None takes every label."""
+def values(
+    labels: Mapping[str, str], group_by: tuple[str, ...] | None, ignored: Collection[str] = ()
+) -> dict[str, str]:
+    """The labels that place an alert in its group; a missing one is the empty value.
+
+    None takes every label but the ``ignored`` ones, which make no difference between alerts.
+    """
     if group_by is None:
-        return dict(labels)
+        return {name: value for name, value in labels.items() if name not in ignored}
     return {name: labels.get(name, "") for name in group_by}
 
 
@@ -165,7 +170,7 @@ def schedule(group: Group, channel: ChannelPolicy, now: int) -> None:
     match due(group, channel, now):
         case Due(reason):
             # News that was due already keeps its place in the queue; a group that was refused rests to the end.
-            keeps = group.due_at is not None and (group.due_at <= now or group.failures > 0)
+            keeps = group.due_at is not None and (group.due_at <= now or group.refused_at is not None)
             if not keeps or group.due_reason is None or reason is Reason.URGENT:
                 group.due_reason = reason
             group.due_at = group.due_at if keeps else now

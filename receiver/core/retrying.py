@@ -34,6 +34,8 @@ class Failure:
 
 FIRST_RETRY = 1_000
 LONGEST_RETRY = 300_000
+# So many messages refused in a row, and none taken: then it is the channel.
+REFUSALS_OF_A_CHANNEL = 3
 # A provider may ask for more patience than our own, but not for a day.
 LONGEST_WISH = 3_600_000
 

@@ -228,7 +228,9 @@ class Simulation:
             if not isinstance(claimed, Claimed):
                 return claimed
             self._contents[channel] = claimed.content
-            return fix(tx, claimed, subject(claimed.content), b"", ())
+            fixed = fix(tx, claimed, subject(claimed.content), b"", ())
+            assert fixed is not None, "nothing has happened since the claim"
+            return fixed
 
     def _attempt(self, channel: str, sent: Repeat) -> Sent | Failed:
         message = sent.message

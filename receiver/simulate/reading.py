@@ -153,7 +153,9 @@ class _Reader:
     def _mute(self, at: int, raw: Raw, _fields: dict[str, Raw]) -> Mute:
         said = self._members(raw, "mute", ("matchers", "for"), ("channels", "comment"))
         names = said.get("channels")
-        for i, name in enumerate(_texts(names, "mute.channels", "a list of channels' names") if names else ()):
+        for i, name in enumerate(
+            _texts(names, "mute.channels", "a list of channels' names") if names is not None else ()
+        ):
             self._known(name, f"mute.channels[{i}]")
         mute = Mute(
             matchers=tuple(_matchers(said["matchers"])),

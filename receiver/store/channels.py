@@ -19,10 +19,11 @@ class ChannelState:
 
     ``failures`` counts those in a row, ``failing_since`` is the first, ``failed_at`` the last; ``retry_at`` ends the
     rest after it, which urgent news cuts short where the channel ``probes``. ``accepted_at`` is when the provider last
-    took a message. ``throttled_at`` is the last instant at which something that was due had to wait for a token.
-    ``largest_digest`` bounds the groups of a digest after one was refused. ``catching_up``: nothing was sent yet since
-    a downtime. ``routing`` tells whether the configuration has changed in what decides where alerts go, ``retry_for``
-    (milliseconds) outlives the channel's own configuration.
+    took a message, ``refusals`` counts those that it has refused since. ``throttled_at`` is the last instant at which
+    something that was due had to wait for a token. ``largest_digest`` bounds the groups of a digest after one was
+    refused. ``catching_up``: nothing was sent yet since a downtime. ``routing`` tells whether the configuration has
+    changed in what decides where alerts go, ``rerouted_at`` when it last did. ``retry_for`` (milliseconds) outlives
+    the channel's own configuration.
     """
 
     id: int
@@ -39,9 +40,11 @@ class ChannelState:
     retry_at: int | None = None
     probes: bool = False
     accepted_at: int | None = None
+    refusals: int = 0
     last_digest_at: int | None = None
     largest_digest: int | None = None
     catching_up: bool = False
+    rerouted_at: int | None = None
 
 
 _ALL = select(schema.channel)
@@ -62,6 +65,19 @@ _PROBE = (
     )
     .values(retry_at=_PROBE_AT)
 )
+# What may have been taken goes first, so it can't rest for longer than its channel.
+_PROBE_MESSAGES = (
+    update(schema.message)
+    .where(
+        schema.IS_OPEN,
+        schema.message.c.state == "unknown",
+        schema.message.c.channel_id == schema.channel.c.id,
+        schema.channel.c.id.in_(bindparam("channels", expanding=True)),
+        schema.channel.c.probes,
+        schema.message.c.retry_at > schema.channel.c.retry_at,
+    )
+    .values(retry_at=schema.channel.c.retry_at)
+)
 
 
 def load(tx: Tx) -> dict[str, ChannelState]:
@@ -79,6 +95,7 @@ def probe(tx: Tx, channel_ids: Sequence[int], now: int) -> None:
     """Urgent news has come for these channels: those that rest after a failure try at once, but not all the time."""
     if channel_ids:
         tx.run(_PROBE, {"channels": channel_ids, "now": now})
+        tx.run(_PROBE_MESSAGES, {"channels": channel_ids})
 
 
 def save(tx: Tx, channels: Iterable[ChannelState]) -> None:

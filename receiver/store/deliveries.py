@@ -45,6 +45,8 @@ _TOO_OLD = _WITH_ALERT.where(
     schema.NOT_IDLE,
     _d.c.channel_id == bindparam("channel"),
     _d.c.phase == Phase.WAITING,
+    # What waits behind a message that may have been taken ends what that one tells.
+    _d.c.claimed.is_(None),
     _d.c.since <= bindparam("latest"),
     _d.c.arrived_at <= bindparam("latest"),
     _d.c.status == Status.RESOLVED,
@@ -53,6 +55,7 @@ _OLDEST_OVER = select(func.min(_d.c.arrived_at)).where(
     schema.NOT_IDLE,
     _d.c.channel_id == bindparam("channel"),
     _d.c.phase == Phase.WAITING,
+    _d.c.claimed.is_(None),
     _d.c.status == Status.RESOLVED,
 )
 _UNMUTE = (

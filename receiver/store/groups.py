@@ -39,7 +39,7 @@ _FIRST = (
 _NEXT_DUE_AT = select(func.min(_g.c.due_at)).where(
     _g.c.channel_id == bindparam("channel"), _g.c.due_at.is_not(None), _g.c.message_id.is_(None)
 )
-_LATEST = case((_g.c.failures > 0, bindparam("refused")), else_=bindparam("latest"))
+_LATEST = case((_g.c.refused_at.is_not(None), bindparam("refused")), else_=bindparam("latest"))
 _CLAMP_DUE = (
     update(_g)
     .where(
@@ -115,7 +115,7 @@ def next_due_at(tx: Tx, channel_id: int) -> int | None:
 
 
 def clamp_due(tx: Tx, channel_id: int, latest: int, refused: int) -> None:
-    """No group of the channel is due later than this, or where it failed than ``refused``.
+    """No group of the channel is due later than this, or where it was refused than ``refused``.
 
     A clock that stepped back has lengthened its wait.
     """

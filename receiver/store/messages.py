@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import and_, bindparam, case, exists, false, func, insert, select, update
+from sqlalchemy import and_, bindparam, case, exists, false, func, insert, or_, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.content import Told
@@ -65,6 +65,12 @@ _COLUMNS = [column for column in _m.columns if column.name not in ("payload", "s
 _OPEN = (
     select(*_COLUMNS).where(_m.c.channel_id == bindparam("channel"), schema.IS_OPEN).order_by(_m.c.retry_at, _m.c.id)
 )
+_IS_STILL_OPEN = select(func.count()).where(_m.c.id == bindparam("message"), schema.IS_OPEN)
+_HASTEN = (
+    update(_m)
+    .where(_m.c.channel_id == bindparam("channel"), schema.IS_OPEN, _m.c.retry_at > bindparam("latest"))
+    .values(retry_at=bindparam("latest"))
+)
 _PAYLOAD = select(_m.c.payload).where(_m.c.id == bindparam("message"))
 _INSERT = _m.insert()
 _CARRY = inserting(schema.message_group)
@@ -88,7 +94,7 @@ _OWES_END = exists().where(
 )
 _LINE = case(
     (_d.c.status == Status.FIRING, Told.FIRING.value),
-    (and_(_d.c.told.is_(None), ~_OWES_END), Told.FIRED_AND_RESOLVED.value),
+    (and_(_d.c.told.is_(None), or_(~_OWES_END, bindparam("ends_unwanted"))), Told.FIRED_AND_RESOLVED.value),
     else_=Told.RESOLVED.value,
 )
 _OF_GROUPS = _d.c.group_id.in_(
@@ -117,6 +123,13 @@ _MEMBER = and_(
     _d.c.channel_id == bindparam("channel"),
 )
 _UNCHANGED = _d.c.version == _i.c.version
+_heir = _d.alias("heir")
+# A newer life of the alert waits to be told on the channel; one that another peer may still deny says nothing yet.
+_HAS_NEWER_LIFE = exists().where(
+    _heir.c.owes == _d.c.episode_id,
+    _heir.c.channel_id == _d.c.channel_id,
+    or_(_heir.c.phase == Phase.WAITING, and_(_heir.c.phase == Phase.HELD, _heir.c.muted)),
+)
 _TOLD = (
     update(_d)
     .where(_MEMBER)
@@ -135,7 +148,9 @@ _WAIT_AGAIN = (
     .values(
         claimed=None,
         phase=case(
-            (_UNCHANGED, Phase.WAITING.value), (_d.c.phase == Phase.SENDING, Phase.IDLE.value), else_=_d.c.phase
+            (and_(_UNCHANGED, ~_HAS_NEWER_LIFE), Phase.WAITING.value),
+            (_d.c.phase == Phase.SENDING, Phase.IDLE.value),
+            else_=_d.c.phase,
         ),
     )
 )
@@ -144,8 +159,8 @@ _GIVE_UP = (
     .where(_MEMBER)
     .values(claimed=None, phase=case((_d.c.phase == Phase.SENDING, Phase.IDLE.value), else_=_d.c.phase))
 )
-_LOST = update(_i).where(_MEMBER, _UNCHANGED).values(outcome=bindparam("outcome"))
-_OVERTAKEN = update(_i).where(_MEMBER, ~_UNCHANGED).values(outcome=Outcome.SUPERSEDED)
+_LOST = update(_i).where(_MEMBER, _UNCHANGED, ~_HAS_NEWER_LIFE).values(outcome=bindparam("outcome"))
+_OVERTAKEN = update(_i).where(_MEMBER, or_(~_UNCHANGED, _HAS_NEWER_LIFE)).values(outcome=Outcome.SUPERSEDED)
 _DELIVERED = update(_i).where(_i.c.message_id == bindparam("message")).values(outcome=Outcome.DELIVERED)
 _ARRIVALS = (
     select(_i.c.since, func.count().label("n")).where(_i.c.message_id == bindparam("message")).group_by(_i.c.since)
@@ -178,16 +193,26 @@ def open_messages(tx: Tx, channel_id: int) -> list[Message]:
     return [Message(**{**row, "state": State(row["state"])}) for row in rows]
 
 
+def is_open(tx: Tx, message: Message) -> bool:
+    """Whether the message is still neither sent nor given up."""
+    return bool(tx.scalar(_IS_STILL_OPEN, {"message": message.id}))
+
+
+def hasten(tx: Tx, channel_id: int, latest: int) -> None:
+    """No message of the channel waits longer than this for its next attempt."""
+    tx.run(_HASTEN, {"channel": channel_id, "latest": latest})
+
+
 def payload(tx: Tx, message: Message) -> bytes:
     """The message's fixed bytes."""
     fixed: bytes = tx.scalar(_PAYLOAD, {"message": message.id})
     return fixed
 
 
-def claim(tx: Tx, message: Message) -> None:
+def claim(tx: Tx, message: Message, *, send_resolved: bool) -> None:
     """Insert the message with all that waits in the groups that are marked as its own."""
     tx.run(_INSERT, {name: getattr(message, name) for name in Message.__slots__})
-    tx.run(_CLAIM_ITEMS, {"message": message.id})
+    tx.run(_CLAIM_ITEMS, {"message": message.id, "ends_unwanted": not send_resolved})
     tx.run(_CLAIM_DELIVERIES, {"message": message.id})
 
 
@@ -201,10 +226,15 @@ def carried(tx: Tx, message_id: int) -> dict[int, tuple[bool, int]]:
     return {row["group_id"]: (row["urgent"], row["truncated"]) for row in tx.rows(_CARRIED, {"message": message_id})}
 
 
-def fix(tx: Tx, message: Message, subject: str, fixed: bytes, recipients: Sequence[str]) -> None:
-    """Fix the bytes of a claimed message and who is to get them: from here on a provider may have it."""
-    tx.run(_FIX, {"message": message.id, "subject": subject, "payload": fixed})
+def fix(tx: Tx, message: Message, subject: str, fixed: bytes, recipients: Sequence[str]) -> bool:
+    """Fix the bytes of a claimed message and who is to get them: from here on a provider may have it.
+
+    False where it is no longer there to be sent.
+    """
+    if not tx.run(_FIX, {"message": message.id, "subject": subject, "payload": fixed}):
+        return False
     tx.bulk(_EXPECT, [(message.id, recipient, Answer.AWAITED, None, None) for recipient in recipients])
+    return True
 
 
 def awaited(tx: Tx, message: Message) -> list[str]:

@@ -65,9 +65,11 @@ channel = Table(
     Column("retry_at", Instant),
     Column("probes", Boolean, nullable=False),
     Column("accepted_at", Instant),
+    Column("refusals", Integer, nullable=False),
     Column("last_digest_at", Instant),
     Column("largest_digest", Integer),
     Column("catching_up", Boolean, nullable=False),
+    Column("rerouted_at", Instant),
 )
 
 # Verdicts of all channels on a label set, interned: most alerts share a few.
@@ -180,6 +182,9 @@ delivery = Table(
     sqlite_with_rowid=False,
 )
 Index("delivery_of_group", delivery.c.group_id, delivery.c.phase, delivery.c.status, delivery.c.since)
+Index(
+    "delivery_owes", delivery.c.owes, sqlite_where=text("owes IS NOT NULL"), postgresql_where=text("owes IS NOT NULL")
+)
 # SQLite uses a partial index for a query that repeats its condition, with literals and no parameters.
 NOT_IDLE = text("delivery.phase <> 'idle'")
 Index(

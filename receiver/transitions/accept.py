@@ -67,7 +67,7 @@ def accept(tx: Tx, notifications: Sequence[Notification], policy: Policy, now: i
     every = [event for events in read for event in events]
     group_keys = {key for event in every for _, _, key in event.takers}
     batch = Batch(tx, now, dict(reading.channels), {event.key for event in every}, group_keys)
-    intake = _Intake(batch, reading.spelled, policy.reorder_window, now)
+    intake = _Intake(batch, reading.spelled, policy, now)
     for event in every:
         intake.take(event)
     _note(batch.postings, every, notifications, policy)
@@ -110,7 +110,7 @@ class _Reading:
         ]
 
     def _group_key(self, channel_id: int, channel: ChannelPolicy, alert: Alert) -> str:
-        labels = grouping.values(alert.labels, channel.group_by)
+        labels = grouping.values(alert.labels, channel.group_by, self._policy.ignore_labels)
         if channel.group_by is None:
             return grouping.key(channel_id, labels)
         # Few groups for many alerts: each key is made once.
@@ -141,20 +141,19 @@ def _note(postings: Postings, events: Sequence[_Event], notifications: Sequence[
 class _Intake:
     """Judges events, in order."""
 
-    def __init__(
-        self, batch: Batch, spelled: Callable[[tuple[Verdict, ...]], str], reorder_window: int, now: int
-    ) -> None:
+    def __init__(self, batch: Batch, spelled: Callable[[tuple[Verdict, ...]], str], policy: Policy, now: int) -> None:
         self._batch = batch
         self._spelled = spelled
-        self._reorder_window = reorder_window
+        self._reorder_window = policy.reorder_window
+        self._ignored = policy.ignore_labels
         self._now = now
+        self._said_cut: set[tuple[int, int]] = set()
         self.held_until: int | None = None
 
     def take(self, event: _Event) -> None:
         """Judge what the event does to its alert's life, then what that means to each channel that takes it."""
         verdicts = self._spelled(event.verdicts)
         tracked = self._batch.alert(event.key, event.notification.source, event.alert, verdicts)
-        previous = tracked.episode
         change = self._live(tracked, event)
         for channel_id, channel, group_key in event.takers:
             self._batch.accept(channel_id)
@@ -163,9 +162,7 @@ class _Intake:
             elif change is Change.HOLDS:
                 self._held(channel_id, channel, group_key, event, tracked)
             else:
-                if previous is not tracked.episode:
-                    self._batch.overtake(tracked, channel_id, previous)
-                self._firing(channel_id, channel, group_key, event, tracked, previous)
+                self._firing(channel_id, channel, group_key, event, tracked)
 
     def _live(self, tracked: TrackedAlert, event: _Event) -> Change:
         """Open, hold, confirm or close an episode as the event says."""
@@ -184,6 +181,7 @@ class _Intake:
             case Change.REOPENS, Episode(ends_at=int(ended_at)):
                 # It never stopped firing: Alertmanager had only lost sight of it.
                 if tracked.held is not None:
+                    tracked.held.last_seen = now
                     batch.open_held(tracked)
                 else:
                     batch.open_episode(tracked, ended_at, again=True)
@@ -215,47 +213,39 @@ class _Intake:
         self, channel_id: int, channel: ChannelPolicy, group_key: str, event: _Event, tracked: TrackedAlert
     ) -> None:
         delivery = self._batch.delivery(channel_id, tracked.held)
-        if delivery is not None:
+        if delivery is not None and delivery.waits:
             self._batch.repeat(delivery)
             return
-        self._batch.hold(self._first(channel_id, channel, group_key, event, tracked.held, tracked.episode))
+        self._batch.hold(self._opening(channel_id, channel, group_key, event, tracked.held))
 
     def _firing(
-        self,
-        channel_id: int,
-        channel: ChannelPolicy,
-        group_key: str,
-        event: _Event,
-        tracked: TrackedAlert,
-        previous: Episode | None,
+        self, channel_id: int, channel: ChannelPolicy, group_key: str, event: _Event, tracked: TrackedAlert
     ) -> None:
         batch = self._batch
         delivery = batch.delivery(channel_id, tracked.episode)
         reminds = delivery is not None and grouping.reminds(batch.group_of(delivery), channel, self._now)
-        if entries.rule_firing(delivery, reminds=reminds) is entries.REPEATED:
-            assert delivery is not None, "what repeats was there"
+        ruling = entries.rule_firing(delivery, reminds=reminds)
+        if ruling is entries.OPENING:
+            delivery = self._opening(channel_id, channel, group_key, event, tracked.episode)
+            batch.overtake(delivery, tracked.id)
+        assert delivery is not None, "what is told or repeated is there"
+        if ruling is entries.REPEATED:
             batch.repeat(delivery)
-            return
-        if delivery is None:
-            delivery = self._first(channel_id, channel, group_key, event, tracked.episode, previous)
-        batch.wait(delivery, Status.FIRING, self._now)
+        else:
+            batch.wait(delivery, Status.FIRING, self._now)
 
-    def _first(
-        self,
-        channel_id: int,
-        channel: ChannelPolicy,
-        group_key: str,
-        event: _Event,
-        episode: Episode | None,
-        previous: Episode | None,
+    def _opening(
+        self, channel_id: int, channel: ChannelPolicy, group_key: str, event: _Event, episode: Episode | None
     ) -> Delivery:
-        """The channel's first delivery of the episode."""
-        batch = self._batch
+        """The channel's delivery of the episode, in the group that it belongs to."""
+        batch, notification = self._batch, event.notification
         assert episode is not None, "a firing has opened it, where none was open"
-        group = batch.group(channel_id, group_key, event.alert)
-        batch.truncate(group, event.notification.truncated)
-        before = None if previous is episode else batch.delivery(channel_id, previous)
-        delivery = batch.deliver_to(group, episode, before)
+        group = batch.group(channel_id, group_key, grouping.values(event.alert.labels, channel.group_by, self._ignored))
+        if (id(notification), channel_id) not in self._said_cut:
+            # Said once, of the group that comes first: which groups were cut nobody knows.
+            self._said_cut.add((id(notification), channel_id))
+            batch.truncate(group, notification.truncated)
+        delivery = batch.deliver_to(group, episode)
         delivery.severity, delivery.urgent = event.severity, channel.is_urgent(event.alert.labels)
         return delivery
 
@@ -279,7 +269,12 @@ class _Intake:
             # What was told before is news only from its resolve on.
             since = self._now if delivery.told is not None else delivery.since
             batch.displace(delivery, tracked.id, ruling.displaced, ruling.reason)
+        earlier = batch.earlier(delivery)
+        if ruling is entries.NOBODY_TOLD and earlier is not None and earlier.waits:
+            # It has told nobody of this life, but something of the one before still waits there.
+            ruling = entries.FIRED_AND_RESOLVED
         if ruling.outcome is None:
+            batch.overtake(delivery, tracked.id)
             batch.wait(delivery, Status.RESOLVED, since)
         elif ruling.outcome is Outcome.DUPLICATE:
             batch.repeat(delivery)

@@ -4,8 +4,8 @@ What a row becomes is said by its methods, one for each move of an entry: ``wait
 delivery, its group and the ledger in step.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from receiver.core import entries, grouping
 from receiver.core.alerts import Alert, Status
@@ -40,8 +40,9 @@ class Batch:
         self._channels = channels
         self._known = alerts.load(tx, list(alert_keys))
         lives = [life for known in self._known.values() for life in (known.episode, known.held) if life is not None]
-        self._deliveries = deliveries.load(tx, [life.id for life in lives])
-        self._load_owed()
+        self._deliveries: dict[tuple[int, int], Delivery] = {}
+        self._of_episode: dict[int, list[Delivery]] = defaultdict(list)
+        self._load_deliveries([life.id for life in lives])
         self._group_of_key = {group.key: group for group in groups.by_key(tx, list(group_keys))}
         self._groups = {group.id: group for group in self._group_of_key.values()}
         # Deliveries made under another group_by stay in the group that they were grouped into.
@@ -63,11 +64,19 @@ class Batch:
                 grouping.heed_the_clock(group, now)
                 self._touched[group.id] = group
 
-    def _load_owed(self) -> None:
-        known = {episode_id for _, episode_id in self._deliveries}
-        owed = {delivery.owes for delivery in self._deliveries.values() if delivery.owes is not None} - known
-        if owed:
-            self._deliveries |= deliveries.load(self._tx, sorted(owed))
+    def _load_deliveries(self, episode_ids: Sequence[int]) -> None:
+        """Those of these episodes, and of the earlier ones that they point to."""
+        asked, missing = set(episode_ids), list(episode_ids)
+        while missing:
+            found = deliveries.load(self._tx, missing).values()
+            for delivery in found:
+                self._add(delivery)
+            missing = sorted({delivery.owes for delivery in found if delivery.owes is not None} - asked)
+            asked.update(missing)
+
+    def _add(self, delivery: Delivery) -> None:
+        self._deliveries[delivery.channel_id, delivery.episode_id] = delivery
+        self._of_episode[delivery.episode_id].append(delivery)
 
     def alert(self, key: str, source: str, event: Alert, verdicts: str) -> TrackedAlert:
         """The alert's row, made if it is new; ``verdicts`` are the channels' own on this event."""
@@ -91,23 +100,37 @@ class Batch:
         """A new life of the alert, now its latest; a firing that was held is overtaken by it."""
         if tracked.held is not None:
             self.drop_held(tracked, Closing.OVERTAKEN, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
-        tracked.episode = self._new_episode(tracked, starts_at, again=again)
+        previous, tracked.episode = tracked.episode, self._new_episode(tracked, starts_at, again=again)
+        self._succeed(previous, tracked.episode)
 
     def hold_episode(self, tracked: TrackedAlert, starts_at: int, opens_at: int) -> None:
         """A new life of the alert that is in effect only from then on, if nothing contradicts it before."""
         tracked.held = self._new_episode(tracked, starts_at, again=True)
         tracked.held.opens_at = opens_at
+        self._succeed(tracked.episode, tracked.held)
 
     def _new_episode(self, tracked: TrackedAlert, starts_at: int, *, again: bool) -> Episode:
         id_ = self._tx.new_id(schema.episode)
         return Episode(id_, tracked.id, starts_at, self._now, self._now, again=again)
 
+    def _succeed(self, previous: Episode | None, episode: Episode) -> None:
+        """Whoever told of the life before, or still has something of it waiting, remembers that in the new one.
+
+        Also those whom the event that opens it does not reach: each channel hears of it in its own time.
+        """
+        for before in list(self._of_episode[previous.id]) if previous is not None else ():
+            owes = before.episode_id if before.waits or before.owes_end else before.owes
+            if owes is not None and (before.channel_id, episode.id) not in self._deliveries:
+                heir = Delivery(before.channel_id, episode.id, before.group_id, severity=before.severity, owes=owes)
+                self._add(heir)
+                self._moved[heir.channel_id, heir.episode_id] = heir
+
     def open_held(self, tracked: TrackedAlert) -> None:
         """The firing that was held is in effect: what waited of the life before is overtaken, it waits itself."""
-        held, previous = tracked.held, tracked.episode
+        held = tracked.held
         assert held is not None, "something is held"
-        for delivery in self._deliveries_of(held):
-            self.overtake(tracked, delivery.channel_id, previous)
+        for delivery in self._waiting_of(held):
+            self.overtake(delivery, tracked.id)
             # It is news from now on; how long it was held is no delay of ours.
             delivery.since = delivery.arrived_at = self._now
             self._queue(delivery)
@@ -119,14 +142,14 @@ class Batch:
         """The firing that was held never comes into effect."""
         held = tracked.held
         assert held is not None, "something is held"
-        for delivery in self._deliveries_of(held):
+        for delivery in self._waiting_of(held):
             self.displace(delivery, tracked.id, outcome, reason)
         held.opens_at, held.closed_at, held.closing = None, self._now, closing
         self._moved_lives[held.id] = held
         tracked.held = None
 
-    def _deliveries_of(self, episode: Episode) -> list[Delivery]:
-        return [delivery for (_, id_), delivery in self._deliveries.items() if id_ == episode.id and delivery.waits]
+    def _waiting_of(self, episode: Episode) -> list[Delivery]:
+        return [delivery for delivery in self._of_episode[episode.id] if delivery.waits]
 
     def see(self, episode: Episode, event: Alert, external_url: str) -> None:
         """Keep of the episode what this event, sent by ``external_url``, says of it."""
@@ -143,15 +166,18 @@ class Batch:
 
     def owes_end(self, delivery: Delivery) -> bool:
         """Whether people may still believe in an earlier life of the alert, because of this channel."""
-        earlier = None if delivery.owes is None else self._deliveries.get((delivery.channel_id, delivery.owes))
+        earlier = self.earlier(delivery)
         return earlier is not None and earlier.owes_end
 
-    def group(self, channel_id: int, key: str, alert: Alert) -> Group:
+    def earlier(self, delivery: Delivery) -> Delivery | None:
+        """The channel's delivery of an earlier life of the alert, of which it told or has something waiting."""
+        return None if delivery.owes is None else self._deliveries.get((delivery.channel_id, delivery.owes))
+
+    def group(self, channel_id: int, key: str, values: Mapping[str, str]) -> Group:
         """The group of the channel with this key, made if it is new."""
         group = self._group_of_key.get(key)
         if group is None:
-            labels = grouping.values(alert.labels, self._channels[channel_id].group_by)
-            group = Group(self._tx.new_id(schema.alert_group), channel_id, key, labels)
+            group = Group(self._tx.new_id(schema.alert_group), channel_id, key, values)
             self._group_of_key[key] = self._groups[group.id] = group
         return group
 
@@ -165,12 +191,16 @@ class Batch:
             group.truncated = n
             self._touched[group.id] = group
 
-    def deliver_to(self, group: Group, episode: Episode, before: Delivery | None) -> Delivery:
-        """A first delivery of the episode, with nothing waiting yet; ``before`` is that of the alert's earlier life."""
-        delivery = Delivery(group.channel_id, episode.id, group.id)
-        if before is not None and before.told is not Status.RESOLVED:
-            delivery.owes = before.episode_id if before.owes_end else before.owes
-        self._deliveries[group.channel_id, episode.id] = delivery
+    def deliver_to(self, group: Group, episode: Episode) -> Delivery:
+        """The channel's delivery of the episode, in this group, with nothing waiting yet."""
+        delivery = self._deliveries.get((group.channel_id, episode.id))
+        if delivery is None:
+            delivery = Delivery(group.channel_id, episode.id, group.id)
+            self._add(delivery)
+        earlier = self.earlier(delivery)
+        # Nothing of an alert passes what is on its way of it.
+        in_flight = earlier is not None and earlier.claimed is not None
+        delivery.group_id = earlier.group_id if earlier is not None and in_flight else group.id
         return delivery
 
     def accept(self, channel_id: int) -> None:
@@ -185,7 +215,7 @@ class Batch:
 
     def hold(self, delivery: Delivery) -> None:
         """The new entry is held, until it is known whether the firing came out of order."""
-        self._moved[delivery.channel_id, delivery.episode_id] = delivery
+        self._touch(delivery)
         delivery.version += 1
         delivery.since = delivery.arrived_at = self._now
         delivery.phase = Phase.HELD
@@ -210,11 +240,13 @@ class Batch:
         elif delivery.status is Status.FIRING:
             group.reminders += n
 
-    def overtake(self, tracked: TrackedAlert, channel_id: int, previous: Episode | None) -> None:
-        """What still waits on the channel of the alert's earlier life ends: a newer one has begun."""
-        before = self.delivery(channel_id, previous)
-        if before is not None and before.waits:
-            self.displace(before, tracked.id, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
+    def overtake(self, delivery: Delivery, alert_id: int) -> None:
+        """What still waits on the channel of the alert's earlier life ends: it has news of a newer one."""
+        earlier = self.earlier(delivery)
+        if earlier is not None and earlier.waits:
+            self.displace(earlier, alert_id, Outcome.SUPERSEDED, entries.NEWER_EPISODE)
+            if not earlier.owes_end:
+                delivery.owes = earlier.owes
 
     def displace(self, delivery: Delivery, alert_id: int, outcome: Outcome, reason: str) -> None:
         """The entry that waits or is held here ends: what came now says all that is still true."""
@@ -248,6 +280,9 @@ class Batch:
     def close(self, delivery: Delivery) -> None:
         """The delivery's episode is over, also where that is not told."""
         delivery.status = Status.RESOLVED
+        if delivery.claimed is not None and delivery.told is not None and not delivery.waits:
+            # Should the reminder that is on its way dissolve, there is nothing left to say.
+            delivery.version += 1
         self._moved[delivery.channel_id, delivery.episode_id] = delivery
 
     def _touch(self, delivery: Delivery) -> Group:

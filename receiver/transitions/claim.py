@@ -11,14 +11,15 @@ from receiver.core import throttling
 from receiver.core.content import Content, Told
 from receiver.core.grouping import Group, Reason, WaitUntil
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.core.retrying import LONGEST_RETRY, LONGEST_WISH
+from receiver.core.retrying import LONGEST_RETRY
 from receiver.core.throttling import Fold, Queue
 from receiver.store import channels, contents, groups, messages, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.messages import Message, State
 from receiver.transitions.mute import hold_back
-from receiver.transitions.release import release
+from receiver.transitions.release import deliver, release
+from receiver.transitions.reroute import follow
 
 # Then others of the channel have their turn first.
 YIELDS_AFTER = 3
@@ -69,12 +70,11 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     channel = next(channel for channel in policy.channels if channel.name == channel_name)
     state = channels.load(tx)[channel_name]
     _heed_the_clock(tx, state, channel, now)
-    open_messages = _sendable(tx, state, channel, now)
+    open_messages = _sendable(tx, state, channel, policy, now)
     if state.retry_at is not None and state.retry_at > now:
         return Rest(state.retry_at, heeds_news=state.probes)
-    mutes = hold_back(tx, state.id, channel, policy, now)
     queue = groups.queue(tx, state.id, now)
-    again = _to_repeat(open_messages, queue, now)
+    again = _to_repeat(open_messages, queue, channel, now)
     if again is None and not queue.groups:
         return _rest(tx, state, open_messages)
     if again is not None:
@@ -87,13 +87,17 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     plan = throttling.plan(queue, state.bucket, channel, state.last_digest_at, now, gather=gather)
     if isinstance(plan, WaitUntil):
         return _throttled(tx, state, channel, plan.at, now)
+    mutes, held = hold_back(tx, state.id, channel, policy, now)
+    if held:
+        # Fewer are due than it seemed: the turn is given anew.
+        return claim(tx, channel_name, uid, policy, now)
     limit = (state.largest_digest or ALL) if isinstance(plan, Fold) else 1
     chosen = groups.first(tx, state.id, now, limit, urgent_only=plan.urgent_only)
     reason = _reason(state, chosen)
     if len(chosen) == queue.groups:
         state.throttled_at = None
     _take_token(tx, state, channel, now)
-    message = _mark(tx, state, chosen, reason, uid, channel.kind, now)
+    message = _mark(tx, state, chosen, reason, uid, channel, now)
     content = _compose(tx, message, chosen, state.name, mutes, policy, now)
     return Claimed(message, content, plain=len(chosen) == 1 and chosen[0].refused_at is not None)
 
@@ -102,13 +106,18 @@ def _heed_the_clock(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: in
     """Waits on disk are no longer than their own length, also where the clock has stepped back."""
     longest = max(channel.group_wait, channel.group_interval)
     groups.clamp_due(tx, state.id, now + longest, now + max(longest, LONGEST_RETRY))
-    if state.bucket.at > now or (state.retry_at is not None and state.retry_at > now + LONGEST_WISH):
-        state.bucket = replace(state.bucket, at=min(state.bucket.at, now))
-        state.retry_at = None if state.retry_at is None else min(state.retry_at, now + LONGEST_WISH)
+    if state.bucket.at > now:
+        state.bucket = replace(state.bucket, at=now)
         channels.save(tx, [state])
+    if state.failed_at is not None and state.failed_at > now:
+        if state.retry_at is not None:
+            state.retry_at -= state.failed_at - now
+        state.failed_at = now
+        channels.save(tx, [state])
+        messages.hasten(tx, state.id, state.retry_at or now)
 
 
-def _sendable(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> list[Message]:
+def _sendable(tx: Tx, state: ChannelState, channel: ChannelPolicy, policy: Policy, now: int) -> list[Message]:
     """The open messages whose bytes can go again.
 
     What was claimed by a process that is no more, and never fixed, dissolves; so does what was fixed for another
@@ -120,18 +129,25 @@ def _sendable(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> 
             state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
             channels.save(tx, [state])
             release(tx, message, channel, now)
-        elif message.state is State.UNKNOWN and message.channel_kind != channel.kind:
-            release(tx, message, channel, now)
-        else:
+            follow(tx, message, state, channel, policy, now)
+        elif message.channel_kind == channel.kind:
             sendable.append(message)
+        elif message.state is State.PARTIAL:
+            # Those who have it, have it; the others are no longer told this way.
+            deliver(tx, message, now)
+        else:
+            release(tx, message, channel, now)
+            follow(tx, message, state, channel, policy, now)
     return sendable
 
 
-def _to_repeat(open_messages: Sequence[Message], queue: Queue, now: int) -> Message | None:
-    """The message whose bytes go again; after three failures it lets groups that are due go first."""
+def _to_repeat(open_messages: Sequence[Message], queue: Queue, channel: ChannelPolicy, now: int) -> Message | None:
+    """The message whose bytes go again; after three failures it lets groups that are due go first, for a time."""
     for message in open_messages:
-        if message.retry_at is None or message.retry_at <= now:
-            return message if message.attempts < YIELDS_AFTER or not queue.groups else None
+        retry_at = now if message.retry_at is None else message.retry_at
+        if retry_at <= now:
+            patient = message.attempts >= YIELDS_AFTER and now < retry_at + throttling.longest_wait(channel)
+            return None if patient and queue.groups else message
     return None
 
 
@@ -171,14 +187,14 @@ def _reason(state: ChannelState, chosen: Sequence[Group]) -> Reason:
 
 
 def _mark(
-    tx: Tx, state: ChannelState, chosen: Sequence[Group], reason: Reason, uid: str, channel_kind: str, now: int
+    tx: Tx, state: ChannelState, chosen: Sequence[Group], reason: Reason, uid: str, channel: ChannelPolicy, now: int
 ) -> Message:
     """Make the message of these groups: all that waits in them is on its way."""
     message = Message(
         id=tx.new_id(schema.message),
         uid=uid,
         channel_id=state.id,
-        channel_kind=channel_kind,
+        channel_kind=channel.kind,
         kind="group" if len(chosen) == 1 else "digest",
         reason=reason,
         state=State.CLAIMED,
@@ -193,7 +209,7 @@ def _mark(
         group.waiting = group.openings = group.urgent = group.reminders = group.severity = group.truncated = 0
         group.oldest_at = group.due_at = group.due_reason = None
     groups.save(tx, chosen)
-    messages.claim(tx, message)
+    messages.claim(tx, message, send_resolved=channel.send_resolved)
     return message
 
 
@@ -228,7 +244,11 @@ def _compose(
     )
 
 
-def fix(tx: Tx, claimed: Claimed, subject: str, payload: bytes, recipients: Sequence[str]) -> Repeat:
-    """Fix the message's bytes before its first attempt; from here on its provider may have them."""
-    messages.fix(tx, claimed.message, subject, payload, recipients)
+def fix(tx: Tx, claimed: Claimed, subject: str, payload: bytes, recipients: Sequence[str]) -> Repeat | None:
+    """Fix the message's bytes before its first attempt; from here on its provider may have them.
+
+    None where it was given up meanwhile, because its channel stayed removed.
+    """
+    if not messages.fix(tx, claimed.message, subject, payload, recipients):
+        return None
     return Repeat(replace(claimed.message, state=State.UNKNOWN), payload, tuple(recipients), in_doubt=False)

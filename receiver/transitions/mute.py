@@ -45,37 +45,42 @@ def end_mutes(tx: Tx, policy: Policy, now: int) -> tuple[dict[str, int], int | N
 def _let_go(tx: Tx, ended: Mute, policy: Policy, now: int) -> dict[str, int]:
     """All that mutes hold on its channels waits again; what another mute covers is held again when its turn comes."""
     due: dict[str, int] = {}
-    states = channels.load(tx)
-    for channel in policy.channels:
-        if ended.channels is not None and channel.name not in ended.channels:
+    configured = {channel.name: channel for channel in policy.channels}
+    for name, state in channels.load(tx).items():
+        if ended.channels is not None and name not in ended.channels:
             continue
-        freed = groups.by_id(tx, deliveries.unmute(tx, states[channel.name].id, now))
+        freed = groups.by_id(tx, deliveries.unmute(tx, state.id, now))
         groups.recount(tx, freed)
-        for group in freed:
-            grouping.schedule(group, channel, now)
+        # A removed channel has no policy to schedule by; should it come back, everything is scheduled anew.
+        for group in freed if name in configured else ():
+            grouping.schedule(group, configured[name], now)
             if group.due_at is not None and group.message_id is None:
-                due[channel.name] = min(group.due_at, due.get(channel.name, group.due_at))
+                due[name] = min(group.due_at, due.get(name, group.due_at))
         groups.save(tx, freed)
     return due
 
 
-def hold_back(tx: Tx, channel_id: int, channel: ChannelPolicy, policy: Policy, now: int) -> int:
-    """Hold what is due on the channel and muted; how many mutes are active there."""
+def hold_back(tx: Tx, channel_id: int, channel: ChannelPolicy, policy: Policy, now: int) -> tuple[int, int]:
+    """Hold what is due on the channel and muted: how many mutes are active there, how many entries they hold now."""
+    muted: list[Entry] = []
     every = mutes.not_ended(tx, policy.compile_pattern).values()
     active = [each for each in every if each.is_active(channel.name, now)]
     if active:
         due = deliveries.waiting(tx, channel_id, now)
         muted = [entry for entry in due if any(each.covers(entry.labels) for each in active)]
         _hold(tx, muted, channel, now)
-    return len(active)
+    return len(active), len(muted)
 
 
 def _hold(tx: Tx, muted: Sequence[Entry], channel: ChannelPolicy, now: int) -> None:
     if not muted:
         return
     postings, departures = Postings(), []
+    owed = deliveries.load(tx, sorted({entry.delivery.owes for entry in muted if entry.delivery.owes is not None}))
     for delivery, alert_id, _ in muted:
-        if delivery.status is Status.RESOLVED and not delivery.may_have_told and delivery.owes is None:
+        earlier = None if delivery.owes is None else owed.get((delivery.channel_id, delivery.owes))
+        believed = delivery.may_have_told or (earlier is not None and earlier.owes_end)
+        if delivery.status is Status.RESOLVED and not believed:
             delivery.phase = Phase.IDLE
             postings.outcome(delivery.channel_id, Outcome.MUTED)
             departures.append(

@@ -1,4 +1,4 @@
-"""A message that reached nobody is given up: its members wait again, or end, and its groups have their turn again."""
+"""How a message ends: dissolved, its members waiting again; given up, with its members; or delivered."""
 
 from receiver.core import grouping
 from receiver.core.entries import Outcome
@@ -31,12 +31,30 @@ def bury(tx: Tx, message: Message, outcome: Outcome, channel: ChannelPolicy | No
     postings.outcome(message.channel_id, outcome, lost)
     postings.outcome(message.channel_id, Outcome.SUPERSEDED, overtaken)
     postings.post(tx, now)
-    _free_groups(tx, message, channel, now)
+    _free_groups(tx, message, channel, now, forgiven=True)
     return lost
 
 
+def deliver(tx: Tx, message: Message, now: int) -> tuple[int, list[tuple[int, int]]]:
+    """Everyone whom the message concerns has it: its members' entries are delivered. How many, and their arrivals."""
+    arrivals = messages.arrivals(tx, message)
+    told = messages.deliver(tx, message)
+    messages.settle(tx, message, State.SENT, now)
+    postings = Postings()
+    postings.outcome(message.channel_id, Outcome.DELIVERED, told)
+    postings.post(tx, now)
+    return told, arrivals
+
+
 def _free_groups(
-    tx: Tx, message: Message, channel: ChannelPolicy | None, now: int, *, failed: bool = False, rest: int = 0
+    tx: Tx,
+    message: Message,
+    channel: ChannelPolicy | None,
+    now: int,
+    *,
+    failed: bool = False,
+    forgiven: bool = False,
+    rest: int = 0,
 ) -> None:
     freed = groups.of_message(tx, message.id)
     cut_off = {id_: truncated for id_, (_, truncated) in messages.carried(tx, message.id).items()}
@@ -44,6 +62,9 @@ def _free_groups(
     for group in freed:
         group.message_id = None
         group.failures += failed
+        if forgiven:
+            # What was wrong with its last message says nothing of its next.
+            group.failures, group.refused_at = 0, None
         group.truncated = max(group.truncated, cut_off[group.id])
         if channel is not None:
             grouping.schedule(group, channel, now)

@@ -10,10 +10,10 @@ from receiver.core.retrying import Failure, FailureClass, Refused
 from receiver.store import channels, groups, messages
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
-from receiver.store.ledger import Postings
 from receiver.store.messages import Answer, Message, State
 from receiver.transitions.claim import Repeat
-from receiver.transitions.release import bury, release
+from receiver.transitions.release import bury, deliver, release
+from receiver.transitions.reroute import follow
 
 # Some recipients said "later" while others took the mail.
 DEFERRED = Failure(FailureClass.TRANSIENT, "recipients_deferred")
@@ -52,23 +52,34 @@ class Settled:
 def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     """Deliver, dissolve or keep the message, as the attempt ended."""
     message, failure = attempt.sent.message, attempt.failure
+    if not messages.is_open(tx, message):
+        # It was given up while the attempt was under way, because its channel stayed removed.
+        messages.attempted(tx, message, attempt.began_at, attempt.took, attempt.code, failure)
+        return Settled()
     state = next(state for state in channels.load(tx).values() if state.id == message.channel_id)
     channel = next(channel for channel in policy.channels if channel.name == state.name)
     messages.attempted(tx, message, attempt.began_at, attempt.took, attempt.code, failure)
     messages.answer(tx, message, attempt.answers, now)
     if failure is None:
-        _note_taken(state, message, now)
+        _note_taken(state, attempt.sent, channel, now)
         channels.save(tx, [state])
-        return _taken(tx, attempt, channel, now)
-    if message.state is State.PARTIAL:
+        settled = _taken(tx, attempt, channel, now)
+    elif message.state is State.PARTIAL:
         return _refused_by_some(tx, attempt, failure, now)
-    return _failed(tx, attempt, failure, channel, state, now)
+    else:
+        settled = _failed(tx, attempt, failure, channel, state, now)
+    follow(tx, message, state, channel, policy, now)
+    return settled
 
 
-def _note_taken(state: ChannelState, message: Message, now: int) -> None:
+def _note_taken(state: ChannelState, sent: Repeat, channel: ChannelPolicy, now: int) -> None:
     """The channel works."""
+    message = sent.message
+    gathers = throttling.gathers(channel, state.failing_since, now, catching_up=state.catching_up)
+    # After an outage old bytes may have gone first: what is due now is still to be told in one message.
+    state.catching_up = sent.in_doubt and gathers
     state.failures, state.failure_class, state.failing_since, state.retry_at = 0, None, None, None
-    state.accepted_at, state.catching_up = now, False
+    state.accepted_at, state.refusals = now, 0
     if message.kind == "digest":
         state.last_digest_at = now
     if state.largest_digest is not None:
@@ -85,7 +96,7 @@ def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, now: int) -> Settle
     for older in messages.outdate(tx, message, now):
         deliver(tx, older, now)
     if not messages.awaited(tx, message):
-        return deliver(tx, message, now)
+        return _delivered(tx, message, now)
     # Recipients who said "later" are asked again, with the same bytes, and delay no other message.
     messages.keep_partial(tx, message)
     messages.retry(tx, message, now + retrying.after(DEFERRED, message.attempts + 1, attempt.jitter))
@@ -102,15 +113,21 @@ def _cool(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> None:
     groups.save(tx, told)
 
 
-def deliver(tx: Tx, message: Message, now: int) -> Settled:
-    """Every recipient has answered: the entries are delivered."""
-    arrivals = messages.arrivals(tx, message)
-    told = messages.deliver(tx, message)
-    messages.settle(tx, message, State.SENT, now)
-    postings = Postings()
-    postings.outcome(message.channel_id, Outcome.DELIVERED, told)
-    postings.post(tx, now)
+def _delivered(tx: Tx, message: Message, now: int) -> Settled:
+    """Every recipient has answered."""
+    told, arrivals = deliver(tx, message, now)
     return Settled(told, arrivals)
+
+
+def _note_refusal(state: ChannelState, now: int) -> None:
+    """A message was refused alone. When all are, it is not the messages that are wrong: somebody has to look."""
+    state.refusals += 1
+    if state.refusals >= retrying.REFUSALS_OF_A_CHANNEL:
+        state.failures += 1
+        state.failure_class, state.probes = FailureClass.MISCONFIGURED, False
+        state.failed_at, state.retry_at = now, now + retrying.LONGEST_RETRY
+        if state.failing_since is None:
+            state.failing_since = now
 
 
 def _refused_by_some(tx: Tx, attempt: Attempt, failure: Failure, now: int) -> Settled:
@@ -119,7 +136,7 @@ def _refused_by_some(tx: Tx, attempt: Attempt, failure: Failure, now: int) -> Se
     if failure.failure_class is FailureClass.REJECTED:
         refused = dict.fromkeys(attempt.sent.recipients, (Answer.REFUSED, failure.code))
         messages.answer(tx, message, refused, now)
-        return deliver(tx, message, now)
+        return _delivered(tx, message, now)
     rest = retrying.after(failure, message.attempts + 1, attempt.jitter)
     messages.retry(tx, message, now + rest)
     return Settled(rest=rest)
@@ -142,10 +159,11 @@ def _failed(
     # What needs a person is over only when something goes through.
     if state.failure_class != FailureClass.MISCONFIGURED:
         state.failure_class = kind
+    if not failure.may_be_taken:
+        state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
     if failure.may_be_taken or attempt.sent.in_doubt:
         messages.retry(tx, message, now + rest)
     else:
-        state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
         release(tx, message, channel, now, failed=True)
     channels.save(tx, [state])
     return Settled(rest=rest)
@@ -163,13 +181,14 @@ def _rejected(
     state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
     refused = groups.of_message(tx, message.id)
     first = min((group.refused_at for group in refused if group.refused_at is not None), default=None)
-    for group in refused:
-        if group.refused_at is None:
-            group.refused_at = now
-    groups.save(tx, refused)
     decision = retrying.after_refusal(message.groups, first, state.accepted_at)
     if decision is Refused.HALVE:
         state.largest_digest = max(1, message.groups // 2)
+    elif decision is Refused.PLAIN:
+        for group in refused:
+            group.refused_at = now if group.refused_at is None else group.refused_at
+        groups.save(tx, refused)
+        _note_refusal(state, now)
     channels.save(tx, [state])
     if decision is Refused.DEAD:
         return Settled(dead=bury(tx, message, Outcome.DEAD, channel, now))

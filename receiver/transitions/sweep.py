@@ -14,8 +14,7 @@ from receiver.store.ledger import Postings
 from receiver.store.messages import State
 from receiver.transitions.batch import Batch
 from receiver.transitions.mute import end_mutes
-from receiver.transitions.release import bury
-from receiver.transitions.settle import deliver
+from receiver.transitions.release import bury, deliver
 
 
 @dataclass(frozen=True, slots=True)

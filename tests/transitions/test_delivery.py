@@ -120,8 +120,9 @@ def test_after_three_failures_a_message_that_may_have_been_taken_lets_other_grou
     repeat = sent(timeline)
     timeline.receive(firing("Other"))
     for _ in range(3):
-        timeline.settle(repeat, NO_ANSWER)
-        timeline.now += 10 * MINUTE
+        rest = timeline.settle(repeat, NO_ANSWER).rest
+        assert rest is not None
+        timeline.now += rest + 20 * SECOND
         found = timeline.claim()
         repeat = found if isinstance(found, Repeat) else repeat
     assert isinstance(found, Claimed)
@@ -412,3 +413,87 @@ def test_a_lapsed_alert_is_confirmed_by_a_firing_and_its_resolve_is_told(timelin
     timeline.receive(resolved(pod="a", ends_at=timeline.now))
     timeline.now += 10 * SECOND
     assert claimed(timeline).content.resolved == 1
+
+
+@pytest.mark.parametrize("failure", [REFUSED, NO_ANSWER])
+def test_a_clock_that_steps_back_lengthens_no_backoff(timeline: Timeline, failure: Failure) -> None:
+    timeline.settle(sent(timeline), failure)
+    timeline.now -= 24 * HOUR
+    rest = timeline.claim()
+    assert isinstance(rest, Rest)
+    assert rest.until == timeline.now + SECOND
+    timeline.now += 2 * MINUTE
+    assert not isinstance(timeline.claim(), Rest)
+
+
+def test_a_message_in_doubt_does_not_starve_behind_others(timeline: Timeline) -> None:
+    timeline.policy = policy(channel(throttle=Throttle(1, MINUTE, 1)))
+    timeline.restart()
+    timeline.settle(sent(timeline), NO_ANSWER)
+    for _ in range(3):
+        timeline.now += 5 * MINUTE
+        repeat = timeline.claim()
+        assert isinstance(repeat, Repeat)
+        timeline.settle(repeat, NO_ANSWER)
+    told = []
+    for n in range(60):
+        timeline.now += 10 * SECOND
+        timeline.receive(firing(f"Other{n}"))
+        found = timeline.claim()
+        if isinstance(found, Repeat):
+            break
+        if isinstance(found, Claimed):
+            told.append(found)
+            timeline.settle(timeline.fix(found))
+    assert isinstance(found, Repeat)
+    assert 0 < len(told) < 4
+
+
+def test_a_partial_mail_is_over_when_its_channel_becomes_another_kind(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    mail = timeline.fix(claimed(timeline), b"mail", ("a@example.com", "b@example.com"))
+    timeline.settle(mail, answers={"a@example.com": (Answer.ACCEPTED, 250)})
+    timeline.reload(policy(channel(kind="slack")))
+    timeline.now += HOUR
+    assert timeline.claim() == Rest(None)
+    assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+
+
+def test_a_repeat_that_surely_failed_gives_its_token_back(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline), NO_ANSWER)
+    level = timeline.books().channels["ops"].bucket.level
+    timeline.now += SECOND
+    repeat = timeline.claim()
+    assert isinstance(repeat, Repeat)
+    timeline.settle(repeat, REFUSED)
+    assert timeline.books().channels["ops"].bucket.level >= level
+
+
+def test_a_reminder_that_dissolves_after_its_alert_ended_tells_nothing_where_ends_are_not_wanted(
+    timeline: Timeline,
+) -> None:
+    timeline.reload(policy(channel(send_resolved=False)))
+    timeline.settle(sent(timeline))
+    timeline.now += 4 * HOUR
+    timeline.receive(firing(pod="a"))
+    timeline.now += 10 * SECOND
+    reminder = timeline.fix(claimed(timeline))
+    timeline.receive(resolved(pod="a", ends_at=timeline.now))
+    timeline.settle(reminder, REFUSED)
+    timeline.now += HOUR
+    assert isinstance(timeline.claim(), Rest)
+    assert timeline.ledger() == {"accepted": 3, "delivered": 1, "unannounced": 1, "superseded": 1}
+
+
+def test_a_resolve_on_its_way_that_dissolves_after_a_refire_is_superseded_by_it(timeline: Timeline) -> None:
+    timeline.settle(sent(timeline))
+    timeline.now += 5 * MINUTE
+    timeline.receive(resolved(pod="a", ends_at=timeline.now))
+    timeline.now += 10 * SECOND
+    resolve = timeline.fix(claimed(timeline))
+    timeline.receive(firing(pod="a", starts_at=timeline.now + 1))
+    timeline.settle(resolve, REFUSED)
+    timeline.now += MINUTE
+    content = claimed(timeline).content
+    assert (content.firing, content.resolved) == (1, 0)

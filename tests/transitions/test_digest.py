@@ -4,10 +4,11 @@ from receiver.core.content import Content
 from receiver.core.grouping import Reason
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
-from receiver.transitions.claim import Claimed, Rest
+from receiver.transitions.claim import Claimed, Repeat, Rest
 from tests.timeline import MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
 
 REFUSED = Failure(FailureClass.REJECTED, "invalid_blocks", 400)
+NO_ANSWER = Failure(FailureClass.TRANSIENT, "timeout", may_be_taken=True)
 DOWN = Failure(FailureClass.TRANSIENT, "connection_refused")
 
 
@@ -136,11 +137,15 @@ def test_what_is_refused_stays_pending_while_nothing_else_gets_through(timeline:
         timeline.now += 5 * MINUTE
         failing(timeline, REFUSED)
     assert timeline.ledger() == {"accepted": 1, "pending": 1}
+    assert timeline.books().channels["ops"].failure_class == FailureClass.MISCONFIGURED
     timeline.receive(firing("Other"))
-    timeline.now += 10 * SECOND
-    everything_due(timeline)
     timeline.now += 5 * MINUTE
-    failing(timeline, REFUSED)
+    assert failing(timeline, REFUSED).groups == 2
+    other = timeline.send()
+    assert not isinstance(other, Rest)
+    assert other.group == {"alertname": "Other"}
+    assert timeline.books().channels["ops"].failure_class is None
+    assert failing(timeline, REFUSED).group == {"alertname": "HighErrorRate"}
     assert timeline.ledger() == {"accepted": 2, "delivered": 1, "dead": 1}
 
 
@@ -150,3 +155,42 @@ def test_what_is_dead_and_still_fires_is_tried_again_when_it_comes_again(timelin
     timeline.now += 10 * SECOND
     assert [each.firing for each in everything_due(timeline)] == [1]
     assert timeline.ledger() == {"accepted": 3, "delivered": 2, "dead": 1}
+
+
+def test_the_next_news_of_a_group_whose_message_is_dead_starts_with_a_clean_slate(timeline: Timeline) -> None:
+    test_what_is_refused_stays_pending_while_nothing_else_gets_through(timeline)
+    timeline.now += 30 * MINUTE
+    timeline.receive(firing(pod="new", severity="critical"))
+    claimed = timeline.claim()
+    assert isinstance(claimed, Claimed)
+    assert not claimed.plain
+    assert timeline.settle(timeline.fix(claimed), REFUSED).dead == 0
+
+
+def test_the_healthy_groups_of_a_refused_digest_are_told_in_their_usual_form(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(throttle=Throttle(6, MINUTE, 2))))
+    timeline.receive(*(firing(name) for name in "ABC"))
+    timeline.now += 10 * SECOND
+    assert failing(timeline, REFUSED).groups == 3
+    claimed = timeline.claim()
+    assert isinstance(claimed, Claimed)
+    assert (claimed.content.groups, claimed.plain) == (1, False)
+
+
+def test_after_an_outage_that_left_a_message_in_doubt_the_rest_is_one_digest(timeline: Timeline) -> None:
+    timeline.receive(firing("InDoubt"))
+    timeline.now += 10 * SECOND
+    failing(timeline, NO_ANSWER)
+    timeline.receive(*(firing(name) for name in "ABC"))
+    timeline.now += 5 * MINUTE
+    repeat = timeline.claim()
+    assert isinstance(repeat, Repeat)
+    timeline.settle(repeat)
+    [content] = everything_due(timeline)
+    assert (content.kind, content.reason, content.firing) == ("digest", Reason.CATCH_UP, 3)
+
+
+def test_what_is_folded_says_once_how_many_alerts_were_cut_off(timeline: Timeline) -> None:
+    timeline.receive(*(firing(f"Alert{n:02}") for n in range(20)), truncated=50)
+    timeline.now += 10 * SECOND
+    assert sum(content.truncated for content in everything_due(timeline)) == 50

@@ -129,3 +129,16 @@ def test_a_digest_says_how_many_mutes_are_active(timeline: Timeline) -> None:
         mutes.add((claimed.content.kind, claimed.content.mutes))
         timeline.settle(timeline.fix(claimed))
     assert mutes == {("group", 1), ("digest", 1)}
+
+
+def test_what_a_mute_held_on_a_channel_that_is_removed_is_told_when_both_are_over(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.mute(ALERTNAME)
+    timeline.now += MINUTE
+    assert told(timeline) == []
+    timeline.reload(policy(channel("other")))
+    timeline.now += 2 * HOUR
+    timeline.sweep()
+    timeline.reload(policy(channel()))
+    timeline.now += 10 * SECOND
+    assert told(timeline) == [("", "firing", True)]

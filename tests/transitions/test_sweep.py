@@ -1,10 +1,11 @@
 """What time alone brings about."""
 
 from receiver.core.retrying import Failure, FailureClass
-from receiver.transitions.claim import Claimed, Rest
+from receiver.transitions.claim import Claimed, Repeat, Rest, fix
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
 
 DOWN = Failure(FailureClass.TRANSIENT, "connection_refused")
+NO_ANSWER = Failure(FailureClass.TRANSIENT, "timeout", may_be_taken=True)
 THERE, HERE = "http://am-2", "http://am-1"
 
 
@@ -149,3 +150,69 @@ def test_nothing_is_swept_at_the_start(timeline: Timeline) -> None:
     assert timeline.now == START
     swept = timeline.sweep()
     assert (swept.next_at, swept.due) == (None, {})
+
+
+def test_a_held_firing_opens_in_a_group_that_was_not_there_before(timeline: Timeline) -> None:
+    over(timeline)
+    timeline.reload(policy(channel(), channel("new")))
+    timeline.receive(firing(), url=THERE)
+    timeline.now += 2 * MINUTE
+    timeline.sweep()
+    timeline.now += 10 * SECOND
+    content = timeline.send("new")
+    assert not isinstance(content, Rest)
+    assert content.firing == 1
+    assert timeline.ledger("new") == {"accepted": 1, "delivered": 1}
+
+
+def test_a_resolve_that_waits_behind_a_message_in_doubt_does_not_die_of_age(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    claimed = timeline.claim()
+    assert isinstance(claimed, Claimed)
+    timeline.settle(timeline.fix(claimed), NO_ANSWER)
+    timeline.receive(resolved(ends_at=timeline.now))
+    for _ in range(26):
+        timeline.now += HOUR
+        repeat = timeline.claim()
+        assert isinstance(repeat, Repeat)
+        timeline.settle(repeat, DOWN)
+        timeline.sweep()
+    timeline.now += HOUR
+    repeat = timeline.claim()
+    assert isinstance(repeat, Repeat)
+    timeline.settle(repeat)
+    timeline.now += HOUR
+    content = timeline.send()
+    assert not isinstance(content, Rest)
+    assert content.resolved == 1
+    assert timeline.ledger() == {"accepted": 2, "delivered": 2}
+
+
+def test_a_message_under_way_when_its_channel_lapses_counts_once(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(retry_for=30 * SECOND)))
+    timeline.receive(firing("Sends"), firing("Waits"))
+    timeline.now += 10 * SECOND
+    claimed = timeline.claim()
+    assert isinstance(claimed, Claimed)
+    sent = timeline.fix(claimed)
+    before = timeline.policy
+    timeline.reload(policy(channel("other")))
+    timeline.now += 31 * SECOND
+    timeline.sweep()
+    timeline.policy = before
+    timeline.settle(sent)
+    assert timeline.ledger() == {"accepted": 2, "withdrawn": 2}
+
+
+def test_a_claimed_message_that_was_given_up_gets_no_bytes(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(retry_for=30 * SECOND)))
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    claimed = timeline.claim()
+    assert isinstance(claimed, Claimed)
+    timeline.reload(policy(channel("other")))
+    timeline.now += 31 * SECOND
+    timeline.sweep()
+    with timeline.store.write() as tx:
+        assert fix(tx, claimed, "subject", b"bytes", ()) is None
