@@ -59,7 +59,7 @@ class Message:
     retry_at: int | None = None
 
 
-_m, _i, _d, _e, _a = schema.message, schema.message_item, schema.delivery, schema.episode, schema.alert
+_m, _i, _d, _e = schema.message, schema.message_item, schema.delivery, schema.episode
 
 _COLUMNS = [column for column in _m.columns if column.name not in ("payload", "subject", "settled_at")]
 _OPEN = (
@@ -141,6 +141,21 @@ _TOLD = (
         # What displaced a newer entry meanwhile has left nothing that waits.
         phase=case((_UNCHANGED, Phase.IDLE.value), (_d.c.phase == Phase.SENDING, Phase.IDLE.value), else_=_d.c.phase),
     )
+)
+# Where a newer life had begun already when the message was composed, it is that one which people take for firing.
+_TOLD_OF_NEWER_LIFE = (
+    update(_d)
+    .where(
+        _d.c.owes.in_(
+            select(_i.c.episode_id).where(_i.c.message_id == bindparam("message"), _i.c.status == Status.FIRING)
+        ),
+        _d.c.channel_id == bindparam("channel"),
+        _d.c.phase == Phase.IDLE,
+        _d.c.status == Status.FIRING,
+        _d.c.told.is_(None),
+        exists().where(_e.c.id == _d.c.episode_id, _e.c.opened_at <= bindparam("claimed_at"), _e.c.opens_at.is_(None)),
+    )
+    .values(told=Status.FIRING, told_at=bindparam("now"))
 )
 _WAIT_AGAIN = (
     update(_d)
@@ -279,7 +294,9 @@ def settle(tx: Tx, message: Message, state: State, now: int) -> None:
 
 def tell(tx: Tx, message: Message, now: int) -> None:
     """Mark every member as told; what came meanwhile waits on."""
-    tx.run(_TOLD, {"message": message.id, "channel": message.channel_id, "now": now})
+    where = {"message": message.id, "channel": message.channel_id}
+    tx.run(_TOLD, where | {"now": now})
+    tx.run(_TOLD_OF_NEWER_LIFE, where | {"now": now, "claimed_at": message.claimed_at})
 
 
 def deliver(tx: Tx, message: Message) -> int:

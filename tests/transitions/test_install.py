@@ -187,3 +187,21 @@ def test_ignored_labels_make_no_groups_of_their_own(timeline: Timeline) -> None:
     timeline.receive(resolved(pod="a", prometheus_replica="2", ends_at=timeline.now))
     timeline.receive(firing(pod="a", prometheus_replica="2", starts_at=timeline.now + 1))
     assert timeline.claim() == Rest(timeline.now + 2 * MINUTE)
+
+
+def test_what_waited_while_its_channel_was_away_tells_of_the_newer_life_that_began_meanwhile(
+    timeline: Timeline,
+) -> None:
+    both = policy(channel(), channel("other"))
+    timeline.reload(both)
+    timeline.receive(firing())
+    timeline.reload(policy(channel("other")))
+    timeline.now += HOUR
+    timeline.receive(firing(starts_at=timeline.now))
+    timeline.reload(both)
+    assert groups_told(timeline) == [{"alertname": "HighErrorRate"}]
+    timeline.now += 10 * MINUTE
+    timeline.receive(firing(starts_at=timeline.now - 10 * MINUTE))
+    timeline.now += MINUTE
+    assert groups_told(timeline) == []
+    assert timeline.ledger() == {"accepted": 2, "delivered": 1, "duplicate": 1}
