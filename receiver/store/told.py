@@ -12,7 +12,7 @@ from receiver.store.connect import Tx
 
 _KEY_SHOWN = 16
 
-_m, _i, _d, _e, _a = schema.message, schema.message_item, schema.delivery, schema.episode, schema.alert
+_i, _d, _e, _a = schema.message_item, schema.delivery, schema.episode, schema.alert
 _ORDER = (
     case((_i.c.line == Told.FIRING, 0), else_=1),
     _i.c.severity.desc(),
@@ -30,21 +30,11 @@ _MEMBERS = (
     .where(_i.c.message_id == bindparam("message"))
     .order_by(*_ORDER)
 )
-_PLACES = (
-    select(_d.c.group_id, func.row_number().over(order_by=_ORDER).label("place"))
-    .select_from(_i)
-    .join(_m, _m.c.id == _i.c.message_id)
-    .join(_d, (_d.c.episode_id == _i.c.episode_id) & (_d.c.channel_id == _m.c.channel_id))
-    .join(_e, _e.c.id == _i.c.episode_id)
-    .join(_a, _a.c.id == _e.c.alert_id)
-    .where(_i.c.message_id == bindparam("message"))
-    .subquery()
-)
 _GROUPS = (
     select(schema.alert_group.c.labels)
-    .join(_PLACES, _PLACES.c.group_id == schema.alert_group.c.id)
-    .group_by(schema.alert_group.c.id)
-    .order_by(func.min(_PLACES.c.place))
+    .join(schema.message_group, schema.message_group.c.group_id == schema.alert_group.c.id)
+    .where(schema.message_group.c.message_id == bindparam("message"))
+    .order_by(schema.alert_group.c.labels)
 )
 _LEFT = (
     select(
@@ -81,7 +71,7 @@ def members(tx: Tx, message_id: int) -> list[tuple[str, Told]]:
 
 
 def groups(tx: Tx, message_id: int) -> list[dict[str, str]]:
-    """The labels of the groups whose news the message tells, that of its first alert first."""
+    """The labels of the groups whose news the message tells, as they were when it was composed."""
     return [parse(labels) for (labels,) in tx.tuples(_GROUPS, {"message": message_id})]
 
 
