@@ -24,6 +24,8 @@ from receiver.store.connect import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
+# A file that is something else altogether is wrong in every line.
+PROBLEMS_SHOWN = 30
 LEVELS = ("debug", "info", "warn", "error")
 SIZE_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -216,9 +218,17 @@ class Instant(click.ParamType[int]):
     help="The configuration; its secrets are not read. Without it, one console channel.",
 )
 @click.option(
-    "--output", type=click.Choice(("text", "json")), default="text", show_default=True, help="For people or programs."
+    "--output",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="For people; or for programs: a JSON object a line for each message, and last the books.",
 )
-@click.option("--until", type=Instant(), help="Stop after this instant, such as 2026-11-20T21:00:00Z.")
+@click.option(
+    "--until",
+    type=Instant(),
+    help="Stop after this instant, such as 2026-11-20T21:00:00Z. Without it: when nothing is pending, or after 7d.",
+)
 def simulate_command(events: Path, config_file: Path | None, output: str, until: int | None) -> None:
     """Show what would be sent, and when: the real decisions on a virtual clock. Nothing is sent.
 
@@ -230,8 +240,10 @@ def simulate_command(events: Path, config_file: Path | None, output: str, until:
             click.echo(f"warning: {warning}", err=True)
         simulation = simulate.prepare(resolve(loaded.config), events, until)
     except (ConfigError, simulate.BadInput) as error:
-        for problem in error.problems:
+        for problem in error.problems[:PROBLEMS_SHOWN]:
             click.echo(str(problem), err=True)
+        if (more := len(error.problems) - PROBLEMS_SHOWN) > 0:
+            click.echo(f"… and {_count(more, 'more problem')}", err=True)
         sys.exit(1)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Not every terminal has every character of a label.

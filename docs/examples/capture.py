@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -10,10 +11,16 @@ class Capture(BaseHTTPRequestHandler):
     """Takes every notification, and prints a line for it."""
 
     def do_POST(self) -> None:
-        """Print the body with the time at which it came."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        """Print the body with the time at which it came, and the channel of /webhook/{channel}."""
+        try:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        except ValueError:
+            self.send_error(400, "not JSON")
+            return
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        sys.stdout.write(json.dumps({"at": at, "notification": body}) + "\n")
+        channel = self.path.removeprefix("/webhook").strip("/")
+        line = {"at": at, **({"channel": channel} if channel else {}), "notification": body}
+        sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
         self.send_response(200)
         self.end_headers()
@@ -21,4 +28,6 @@ class Capture(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 9099
-    HTTPServer(("127.0.0.1", port), Capture).serve_forever()
+    sys.stderr.write(f"listening on http://127.0.0.1:{port}/webhook, Ctrl-C ends it\n")
+    with suppress(KeyboardInterrupt):
+        HTTPServer(("127.0.0.1", port), Capture).serve_forever()

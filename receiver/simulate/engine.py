@@ -94,7 +94,10 @@ class Step:
 
 @dataclass(slots=True)
 class Simulation:
-    """One run. ``until`` is an instant of the wall clock after which nothing more happens."""
+    """One run. ``until`` is an instant of the wall clock after which nothing more happens; None: when all is quiet.
+
+    All is quiet when nothing is pending, or seven days after the last input.
+    """
 
     policy: Policy
     inputs: Iterable[Input]
@@ -125,7 +128,11 @@ class Simulation:
         ends = LONGEST_RUN_ON
         while (at := self._next()) is not None:
             passed = self.passed + at - self.now
-            if (self.until is not None and at > self.until) or (not self._left and passed > ends):
+            if self.until is not None and at > self.until:
+                at = max(self.now, self.until)
+                self.now, self.passed = at, self.passed + at - self.now
+                break
+            if self.until is None and not self._left and passed > ends:
                 break
             self.now, self.passed = at, passed
             while self._left and self._left[0].at == self.now:

@@ -102,7 +102,8 @@ class _Reader:
         known = ("at", *kinds, *(["channel"] if "notification" in kinds else []))
         for key in fields:
             if key not in known:
-                self._complain(_shown(key), "unknown key", suggestion(key, (*known, *self._kinds)))
+                others = [kind for kind in self._kinds if kind not in known]
+                self._complain(_shown(key), "unknown key", suggestion(key, (*known, *others)))
         if len(kinds) != 1:
             wrong = f"says several things: {', '.join(kinds)}" if kinds else "does not say what happens"
             raise _Wrong("", wrong, f"exactly one of {', '.join(self._kinds)}")
@@ -117,7 +118,7 @@ class _Reader:
             self._complain(error.path, error.wrong, "when it happens, such as 2026-11-20T21:00:00Z")
             return None
         except ValueError:
-            self._complain("at", "not a time that can be used", "write it as 2026-11-20T21:00:00Z")
+            self._complain("at", "not a time that can be used", "write it as 2026-11-20T21:00:00Z, with its Z")
             return None
         if at < self._now:
             right = "sort the lines by at; after a clock line, at is what the stepped clock says"

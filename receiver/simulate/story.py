@@ -149,7 +149,8 @@ def lines(simulation: Simulation) -> Iterator[str]:
     pending = sum(accounts["pending"] for accounts in books.values())
     if pending:
         ended = moment(simulation.now, 0)
-        yield f"It ends at {ended}, when {number(pending, 'is', 'are')} still pending."
+        further = "" if simulation.until is not None else " Nothing more happens within 7d; --until goes further."
+        yield f"It ends at {ended}, when {number(pending, 'is', 'are')} still pending.{further}"
     yield ""
     yield from _table(books)
 

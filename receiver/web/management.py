@@ -62,7 +62,8 @@ class Management:
             log.warning("a reload was refused", extra={"detail": wrong, "peer": request.remote})
             return web.Response(status=403, text=f"{wrong}\n")
         if problems := await self._reload("POST /-/reload"):
-            return web.Response(status=500, text="".join(f"{problem}\n" for problem in problems))
+            said = "".join(f"  {problem}\n" for problem in problems)
+            return web.Response(status=500, text=f"not reloaded, the configuration in force stays:\n{said}")
         return web.Response(text="the configuration was reloaded\n")
 
     async def metrics(self, request: web.Request) -> web.Response:

@@ -104,7 +104,8 @@ async def test_a_reload_is_a_post_and_says_so(receiver: Receiver) -> None:
         async with client.get("/-/reload") as answer:
             assert (answer.status, answer.headers["Allow"]) == (405, "POST")
         async with client.post("/-/reload") as answer:
-            assert (answer.status, await answer.text()) == (500, f"{NOTHING_TO_RELOAD}\n")
+            said = f"not reloaded, the configuration in force stays:\n  {NOTHING_TO_RELOAD}\n"
+            assert (answer.status, await answer.text()) == (500, said)
         async with client.get("/metrics") as answer:
             samples = await answer.text()
     handler = 'alert_receiver_http_request_duration_seconds_count{code="%s",handler="/-/reload",method="POST"} %s'
