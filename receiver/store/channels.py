@@ -22,8 +22,7 @@ class ChannelState:
     took a message, ``refusals`` counts those that it has refused since. ``throttled_at`` is the last instant at which
     something that was due had to wait for a token. ``largest_digest`` bounds the groups of a digest after one was
     refused. ``catching_up``: nothing was sent yet since a downtime. ``routing`` tells whether the configuration has
-    changed in what decides where alerts go, ``rerouted_at`` when it last did. ``retry_for`` (milliseconds) outlives
-    the channel's own configuration.
+    changed in what decides where alerts go, ``retry_for`` (milliseconds) outlives the channel's own configuration.
     """
 
     id: int
@@ -44,7 +43,6 @@ class ChannelState:
     last_digest_at: int | None = None
     largest_digest: int | None = None
     catching_up: bool = False
-    rerouted_at: int | None = None
 
 
 _ALL = select(schema.channel)

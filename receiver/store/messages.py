@@ -55,6 +55,7 @@ class Message:
     truncated: int
     claimed_at: int
     groups: int = 1
+    outdated: bool = False
     attempts: int = 0
     retry_at: int | None = None
 
@@ -66,6 +67,8 @@ _OPEN = (
     select(*_COLUMNS).where(_m.c.channel_id == bindparam("channel"), schema.IS_OPEN).order_by(_m.c.retry_at, _m.c.id)
 )
 _IS_STILL_OPEN = select(func.count()).where(_m.c.id == bindparam("message"), schema.IS_OPEN)
+_OUTDATE_POLICY = update(_m).where(_m.c.channel_id == bindparam("channel"), schema.IS_OPEN).values(outdated=True)
+_HAS_OUTDATED_POLICY = select(_m.c.outdated).where(_m.c.id == bindparam("message"))
 _HASTEN = (
     update(_m)
     .where(_m.c.channel_id == bindparam("channel"), schema.IS_OPEN, _m.c.retry_at > bindparam("latest"))
@@ -211,6 +214,16 @@ def open_messages(tx: Tx, channel_id: int) -> list[Message]:
 def is_open(tx: Tx, message: Message) -> bool:
     """Whether the message is still neither sent nor given up."""
     return bool(tx.scalar(_IS_STILL_OPEN, {"message": message.id}))
+
+
+def outdate_policy(tx: Tx, channel_id: int) -> None:
+    """Note that the channel's policy has changed while its messages are on their way."""
+    tx.run(_OUTDATE_POLICY, {"channel": channel_id})
+
+
+def has_outdated_policy(tx: Tx, message: Message) -> bool:
+    """Whether the policy of its channel has changed since the message was claimed."""
+    return bool(tx.scalar(_HAS_OUTDATED_POLICY, {"message": message.id}))
 
 
 def hasten(tx: Tx, channel_id: int, latest: int) -> None:

@@ -69,7 +69,6 @@ channel = Table(
     Column("last_digest_at", Instant),
     Column("largest_digest", Integer),
     Column("catching_up", Boolean, nullable=False),
-    Column("rerouted_at", Instant),
 )
 
 # Verdicts of all channels on a label set, interned: most alerts share a few.
@@ -212,6 +211,7 @@ message = Table(
     Column("truncated", Integer, nullable=False),
     Column("claimed_at", Instant, nullable=False),
     Column("groups", Integer, nullable=False),
+    Column("outdated", Boolean, nullable=False),  # the policy has changed since it was claimed
     Column("attempts", Integer, nullable=False),
     Column("retry_at", Instant),
     Column("settled_at", Instant),

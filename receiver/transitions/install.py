@@ -35,7 +35,7 @@ def install(tx: Tx, policy: Policy, now: int) -> None:
             state = known[name]
             if state.routing != rules or state.retired_at is not None:
                 changed[name] = state.routing.partition("\n")[0] != rules.partition("\n")[0]
-                state.rerouted_at = now
+                messages.outdate_policy(tx, state.id)
             _bring_up_to_date(state, channel, rules)
             messages.hasten(tx, state.id, now)
         else:

@@ -7,7 +7,7 @@ from receiver.core.entries import ROUTED_AWAY, Delivery, Outcome, Phase
 from receiver.core.grouping import Group
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.routing import Verdict
-from receiver.store import deliveries, groups, schema
+from receiver.store import deliveries, groups, messages, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.deliveries import Departure
@@ -27,7 +27,7 @@ def reroute(
 
 def follow(tx: Tx, message: Message, state: ChannelState, channel: ChannelPolicy, policy: Policy, now: int) -> None:
     """A message is over: what it held back from a change of policy meanwhile follows."""
-    if state.rerouted_at is not None and state.rerouted_at >= message.claimed_at:
+    if messages.has_outdated_policy(tx, message):
         reroute(tx, state, channel, policy, now, places_anew=True)
 
 

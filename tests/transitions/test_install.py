@@ -157,6 +157,8 @@ def test_what_dissolves_after_a_reload_is_routed_and_grouped_by_the_new_policy(t
     claimed = timeline.claim()
     assert isinstance(claimed, Claimed)
     sent = timeline.fix(claimed)
+    # Also where the clock says that the reload came before the claim.
+    timeline.now -= HOUR
     timeline.reload(policy(channel(matchers=TEAM_A, group_by=("team",))))
     timeline.settle(sent, Failure(FailureClass.TRANSIENT, "connection_refused"))
     timeline.now += MINUTE

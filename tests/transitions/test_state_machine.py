@@ -311,4 +311,4 @@ def test_whatever_happens_the_books_balance_people_hear_what_is_true_and_in_the_
 
 @pytest.mark.prove
 def test_five_thousand_histories_hold() -> None:
-    prove(sequences=5_000, steps=50)
+    prove(sequences=5_000, steps=30)
