@@ -97,7 +97,8 @@ async def test_a_broken_configuration_keeps_the_old_one_and_says_everything_that
     answer = await receiver.request("POST", "/-/reload")
     assert answer.status == 500
     assert answer.headers["Content-Type"].startswith("text/plain")
-    url, unknown = answer.text.splitlines()
+    stays, url, unknown = answer.text.splitlines()
+    assert stays == "not reloaded, the configuration in force stays:"
     assert "channels[0].webhook_url: is no https URL" in url
     assert 'smpt: unknown key; did you mean "smtp"?' in unknown
     await hangup(receiver, "the old one stays in force")
