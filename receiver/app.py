@@ -13,22 +13,28 @@ from typing import Any, TextIO
 
 from aiohttp import web
 
+from receiver.access import Token
 from receiver.channels.console import ConsoleChannel
 from receiver.channels.email import EmailChannel
 from receiver.channels.slack import SlackChannel
 from receiver.config.credentials import Fingerprint
 from receiver.config.destinations import ConsoleDestination, Destination, EmailDestination, SlackDestination
 from receiver.config.loading import Loaded
+from receiver.config.tokens import tokens
+from receiver.core.content import NoticeKind
 from receiver.core.policy import Policy
 from receiver.dispatch import Dispatcher, Outlet
 from receiver.messages import console, email, slack
 from receiver.metrics import Metrics
+from receiver.notifier import Notifier
 from receiver.reload import Dispatchers, PolicyInForce, Reloader
 from receiver.store.connect import Store, Tx
 from receiver.store.writer import Writer, WriterWatch
 from receiver.sweeper import Sweeper
 from receiver.transitions.accept import Accepted
 from receiver.transitions.install import install, resume
+from receiver.web.api import Api
+from receiver.web.auth import Authority
 from receiver.web.management import Management
 from receiver.web.server import Complaints, Runner, application
 from receiver.web.webhook import Webhook
@@ -63,6 +69,7 @@ class Settings:
     max_body: int = 64 << 20
     load: Callable[[], Loaded] | None = None
     secret_files: Mapping[Path, Fingerprint] = field(default_factory=dict)
+    tokens: Sequence[Token] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +123,40 @@ async def running(
         await writer.run(lambda tx: _begin(tx, settings.policy, clock()))
         tasks = Tasks()
 
+        def wake_channels(due: Mapping[str, int]) -> None:
+            dispatchers.wake(due)
+
         def dispatcher(destination: Destination) -> Dispatcher:
             made = outlet(destination, stdout)
             metrics.add_channel(destination.name, made.channel.reasons)
-            return Dispatcher(made, writer, policy, metrics, clock)
+            return Dispatcher(made, writer, policy, metrics, clock, wake_others=wake_channels)
 
         dispatchers = Dispatchers(dispatcher, tasks.launch)
         stack.push_async_callback(dispatchers.end, SHUTDOWN_SECONDS)
         dispatchers.ensure(settings.destinations)
+        authority = Authority(settings.tokens, metrics, clock)
         reloader = Reloader(
-            settings.load, settings.secret_files, settings.store_url, policy, dispatchers, writer, metrics, clock
+            settings.load,
+            settings.secret_files,
+            settings.store_url,
+            policy,
+            dispatchers,
+            writer,
+            metrics,
+            clock,
+            lambda config: authority.install(tokens(config)),
         )
         sweeper = Sweeper(writer, policy, dispatchers.wake, clock)
+
+        async def say_directly(kind: NoticeKind, n: int, details: tuple[str, ...]) -> None:
+            await dispatchers.say(policy().notices, kind, n, details, clock())
+
+        notifier = Notifier(writer, policy, dispatchers.wake, say_directly, clock)
         # Whatever else goes on by itself; it ends before the channels do.
         background = [
             tasks.launch(reloader.attend(hangup or asyncio.Event()), "reload"),
             tasks.launch(sweeper.run(), "sweep"),
+            tasks.launch(notifier.run(), "notices"),
         ]
         stack.push_async_callback(tasks.cancel, *background)
 
@@ -139,9 +164,15 @@ async def running(
             dispatchers.wake(accepted.due)
             sweeper.wake(accepted.held_until)
 
-        webhook = Webhook(writer, policy, metrics, wake, clock, settings.max_body)
+        def refused(reason: str) -> None:
+            metrics.notifications_rejected.labels(reason).inc()
+            notifier.refused(reason)
+
+        webhook = Webhook(writer, policy, metrics, refused, notifier.unknown_channel, wake, clock, settings.max_body)
         management = Management(store, writer, metrics, reloader.reload, clock)
-        site = await stack.enter_async_context(_listening(settings, webhook, management, metrics))
+        api = Api(store, writer, policy, dispatchers.wake, clock)
+        app = application(webhook, management, api, authority, metrics, refused, settings.max_body)
+        site = await stack.enter_async_context(_listening(settings, app, refused))
         yield Receiver(site, store, tasks.ended)
 
 
@@ -212,14 +243,11 @@ def outlet(destination: Destination, stdout: TextIO) -> Outlet:
 
 
 @asynccontextmanager
-async def _listening(
-    settings: Settings, webhook: Webhook, management: Management, metrics: Metrics
-) -> AsyncIterator[str]:
-    app = application(webhook, management, metrics, settings.max_body)
+async def _listening(settings: Settings, app: web.Application, refused: Callable[[str], None]) -> AsyncIterator[str]:
     # Compressed bodies are refused, so they are not unpacked either.
     runner = Runner(
         app,
-        metrics,
+        refused,
         access_log=None,
         auto_decompress=False,
         logger=Complaints(logging.getLogger("receiver.web")),

@@ -6,19 +6,20 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
 import uvloop
 
-from receiver import __version__, logs, simulate
+from receiver import __version__, logs, simulate, trial
 from receiver.app import CannotListen, Settings, serve
 from receiver.config import loading, schema
 from receiver.config.loading import Loaded
-from receiver.config.problems import ConfigError
+from receiver.config.problems import ConfigError, Problem
 from receiver.config.resolve import destinations, resolve
+from receiver.config.tokens import tokens
 from receiver.reload import report
 from receiver.store.connect import StoreUnavailable
 
@@ -66,6 +67,9 @@ class Address(click.ParamType[tuple[str, int]]):
 @click.version_option(__version__, "--version", prog_name="alert-receiver", message="%(prog)s %(version)s")
 def main() -> None:
     """Alertmanager's webhook in, readable mail and Slack messages out, every alert accounted for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every terminal has every character of a name or a label.
+        sys.stdout.reconfigure(errors="replace")
 
 
 @main.command("serve")
@@ -146,13 +150,18 @@ def _shown(store_url: str) -> str:
 
 def _settings(loaded: Loaded, load: Callable[[], Loaded] | None, listen: tuple[str, int], max_body: int) -> Settings:
     config, files = loaded.config, loaded.secret_files
-    return Settings(config.storage.url, resolve(config), destinations(config), *listen, max_body, load, files)
+    where = config.storage.url, resolve(config), destinations(config)
+    return Settings(*where, *listen, max_body, load, files, tokens(config))
 
 
 @main.command("check-config", short_help="Check configuration files.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def check_config(files: tuple[Path, ...]) -> None:
-    """Check configuration files: every problem at once, with file, line, and what would be right."""
+@click.option("--deep", is_flag=True, help="Also try what they name: the books' folder, hosts, certificates, logins.")
+def check_config(files: tuple[Path, ...], deep: bool) -> None:
+    """Check configuration files: every problem at once, with file, line, and what would be right.
+
+    No message is ever sent. With --deep, each channel's provider is connected to and logged in to.
+    """
     failed = False
     for file in files:
         click.echo(f"Checking {file}")
@@ -164,13 +173,74 @@ def check_config(files: tuple[Path, ...]) -> None:
             for problem in error.problems:
                 click.echo(f"    {problem}")
             continue
-        channels = resolve(loaded.config).channels
+        channels = trial.targets(loaded.config)
         click.echo(f"  SUCCESS: {_count(len(channels), 'channel')} found")
         for channel in channels:
-            click.echo(f"    {channel.name} ({channel.kind})")
+            click.echo(f"    {channel}")
         for warning in loaded.warnings:
             click.echo(f"  warning: {warning}")
+        if deep and not _works(loaded, channels):
+            failed = True
     sys.exit(1 if failed else 0)
+
+
+def _works(loaded: Loaded, channels: Sequence[trial.Target]) -> bool:
+    """Whether everything does that the configuration names, told line by line."""
+    _only_results()
+    click.echo("  Trying all of it, without sending a message")
+    found = [trial.storage(loaded.config.storage.url), *uvloop.run(trial.reach(channels, sys.stdout))]
+    for subject, finding in zip(("storage", *channels), found, strict=True):
+        click.echo(f"    {subject}: {finding}")
+    failed = sum(finding.failed for finding in found)
+    click.echo(f"  FAILED: {_count(failed, 'problem')}" if failed else "  SUCCESS: all of it works")
+    return not failed
+
+
+@main.command("send-test", short_help="Send a real message through each channel.")
+@click.option("--config.file", "config_file", type=click.Path(path_type=Path), required=True, help="The configuration.")
+@click.option("--channel", "names", multiple=True, help="Only this channel, by name or alias; may be repeated.")
+def send_test(config_file: Path, names: tuple[str, ...]) -> None:
+    """Send a real message through each channel, and show what the provider answered and what to do about it."""
+    _only_results()
+    try:
+        loaded = loading.load(config_file, os.environ)
+        channels = trial.chosen(trial.targets(loaded.config), names)
+    except ConfigError as error:
+        _complain(error.problems)
+        sys.exit(1)
+    except trial.UnknownChannel as error:
+        raise click.BadParameter(str(error), param_hint="--channel") from None
+    click.echo(f"Sending a test message through {_count(len(channels), 'channel')} of {config_file}")
+    failed = uvloop.run(_send(channels))
+    if failed:
+        click.echo(f"FAILED: {failed} of {_count(len(channels), 'channel')}")
+        sys.exit(1)
+    click.echo("SUCCESS: every channel took it. Now see that the messages have arrived.")
+
+
+async def _send(channels: Sequence[trial.Target]) -> int:
+    """How many of the channels failed."""
+    failed = 0
+    for channel in channels:
+        click.echo(f"  {channel}")
+        found = await trial.send(channel, sys.stdout)
+        for finding in found:
+            click.echo(f"    {finding}")
+        failed += any(finding.failed for finding in found)
+    return failed
+
+
+def _only_results() -> None:
+    """No library's warnings among the results; a defect is still told, in one line without credentials."""
+    logs.configure("error", "logfmt")
+    logs.install_hooks()
+
+
+def _complain(problems: Sequence[Problem]) -> None:
+    for problem in problems[:PROBLEMS_SHOWN]:
+        click.echo(str(problem), err=True)
+    if (more := len(problems) - PROBLEMS_SHOWN) > 0:
+        click.echo(f"… and {_count(more, 'more problem')}", err=True)
 
 
 def _count(n: int, thing: str) -> str:
@@ -240,13 +310,7 @@ def simulate_command(events: Path, config_file: Path | None, output: str, until:
             click.echo(f"warning: {warning}", err=True)
         simulation = simulate.prepare(resolve(loaded.config), events, until)
     except (ConfigError, simulate.BadInput) as error:
-        for problem in error.problems[:PROBLEMS_SHOWN]:
-            click.echo(str(problem), err=True)
-        if (more := len(error.problems) - PROBLEMS_SHOWN) > 0:
-            click.echo(f"… and {_count(more, 'more problem')}", err=True)
+        _complain(error.problems)
         sys.exit(1)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Not every terminal has every character of a label.
-        sys.stdout.reconfigure(errors="replace")
     for line in simulate.WRITERS[output](simulation):
         click.echo(line)

@@ -5,26 +5,32 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from receiver.channels.base import Channel, DeliveryError, Receipt
-from receiver.core.content import Content, Rendered
+from receiver.core.content import Content, Incidents, Rendered
 from receiver.core.policy import Policy
 from receiver.core.retrying import Failure, FailureClass
-from receiver.messages import plain
+from receiver.messages import notice, plain
 from receiver.metrics import Metrics
+from receiver.reporting import facts, report
 from receiver.store.connect import StoreUnavailable, Tx
 from receiver.store.messages import Answer
 from receiver.store.writer import StoreFull, Writer
-from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix
-from receiver.transitions.settle import Attempt, Settled, settle
+from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix, hasten
+from receiver.transitions.settle import Attempt, settle
 
 log = logging.getLogger(__name__)
 
 # The wake event is a hint, this poll is the truth.
 LONGEST_REST = 30_000
+# While nobody answers at all, a look at the provider every so often, in milliseconds: short at first, then a twentieth
+# of the time that has passed. It costs no message, and an outage ends within seconds of the provider's return.
+SHORTEST_LOOK = 3_000
+LONGEST_LOOK = 30_000
+LOOKS = 20
 STORE_RETRY_SECONDS = 1.0
 
 T = TypeVar("T")
@@ -49,8 +55,12 @@ class Dispatcher:
         metrics: Metrics,
         clock: Callable[[], int],
         jitter: Callable[[], float] = random.random,
+        wake_others: Callable[[Mapping[str, int]], None] = lambda _due: None,
     ) -> None:
-        """``policy`` gives the policy in force, ``clock`` UTC milliseconds, ``jitter`` a number in [0, 1)."""
+        """``policy`` gives the policy in force, ``clock`` UTC milliseconds, ``jitter`` a number in [0, 1).
+
+        ``wake_others`` is told when other channels have news due because of what became of a message here.
+        """
         self._outlet = outlet
         self._writer = writer
         self._policy = policy
@@ -58,6 +68,8 @@ class Dispatcher:
         self._metrics = metrics
         self._clock = clock
         self._jitter = jitter
+        self._wake_others = wake_others
+        self._unreachable_since: int | None = None
         self._news = asyncio.Event()
         self._rest: Rest | None = None
         self.stopping = False
@@ -89,6 +101,20 @@ class Dispatcher:
         finally:
             await self._outlet.channel.close()
 
+    async def say(self, incidents: Incidents) -> None:
+        """Send a notice past the store, once; what became of it is in the log alone."""
+        channel = self._outlet.channel
+        rendered = notice.about(incidents)
+        said = {"channel": self.name, "kind": incidents.kind}
+        try:
+            await channel.send(channel.build(rendered, incidents.uid, incidents.composed_at), channel.recipients)
+        except DeliveryError as error:
+            log.error("a notice could not be sent", extra=said | {"reason": error.failure.reason})
+        except Exception:
+            log.exception("sending a notice broke", extra=said)
+        else:
+            log.info("a notice was sent without the store", extra=said)
+
     async def _run(self) -> None:
         while not self.stopping:
             self._news.clear()
@@ -99,7 +125,7 @@ class Dispatcher:
                     if fixed := await self._fix(claimed):
                         await self._attempt(fixed)
                 case Repeat() as repeat:
-                    log.info("sending the same bytes again", extra=self._facts(repeat))
+                    log.info("sending the same bytes again", extra=facts(self.name, repeat))
                     await self._attempt(repeat)
 
     def _claim(self, tx: Tx) -> Claimed | Repeat | Rest:
@@ -129,6 +155,9 @@ class Dispatcher:
 
     def _build(self, claimed: Claimed) -> tuple[Rendered, bytes]:
         channel, content, at = self._outlet.channel, claimed.content, claimed.message.claimed_at
+        if isinstance(content, Incidents):
+            rendered = notice.about(content)
+            return rendered, channel.build(rendered, content.uid, at)
         if not claimed.plain:
             try:
                 rendered = self._outlet.render(content)
@@ -150,7 +179,7 @@ class Dispatcher:
             failure = error.failure
         except Exception:
             # A defect of ours or of a library must not end the loop; nobody knows how far the bytes got.
-            log.exception("sending broke", extra=self._facts(repeat))
+            log.exception("sending broke", extra=facts(self.name, repeat))
             failure = Failure(FailureClass.TRANSIENT, "internal_error", may_be_taken=True)
         took = time.perf_counter() - began
         metrics.delivery_duration.labels(self.name).observe(took)
@@ -164,51 +193,16 @@ class Dispatcher:
             failure=failure,
             jitter=self._jitter(),
         )
+        self._note_reach(failure, began_at)
         settled = await self._write(lambda tx: settle(tx, attempt, self._current_policy(), self._clock()))
-        self._report(attempt, settled)
+        report(self.name, attempt, settled, metrics, self._clock())
+        self._wake_others(settled.due)
 
-    def _report(self, attempt: Attempt, settled: Settled) -> None:
-        metrics, facts = self._metrics, self._facts(attempt.sent)
-        refused = sum(state is Answer.REFUSED for state, _code in attempt.answers.values())
-        if attempt.failure is not None and settled.told:
-            # Told to those who took it before; those asked this time have all said no for good.
-            refused = len(attempt.sent.recipients)
-        metrics.recipients_refused.labels(self.name).inc(refused)
-        if attempt.failure is not None:
-            failure = attempt.failure
-            metrics.failures.labels(self.name, failure.reason).inc()
-            self._report_failure(failure, settled, facts)
-        if settled.told:
-            metrics.messages_sent.labels(self.name, attempt.sent.message.kind).inc()
-            now = self._clock()
-            for since, n in settled.arrivals:
-                for _ in range(n):
-                    metrics.alert_latency.labels(self.name).observe(max(0, now - since) / 1000)
-            log.info("message sent", extra=facts | {"alerts": settled.told, "took_ms": attempt.took})
-
-    @staticmethod
-    def _report_failure(failure: Failure, settled: Settled, facts: dict[str, object]) -> None:
-        facts = facts | {"class": failure.failure_class, "reason": failure.reason}
-        if failure.code is not None:
-            facts["code"] = failure.code
-        if settled.told:
-            log.warning("some recipients refused a mail for good, the others have it", extra=facts)
-            return
-        if settled.dead:
-            log.error(
-                "a message was refused twice while others were taken, its alerts are dead",
-                extra=facts | {"alerts": settled.dead},
-            )
-            return
-        facts |= {"may_be_taken": failure.may_be_taken, "retry_in_s": round((settled.rest or 0) / 1000)}
-        if failure.failure_class is FailureClass.MISCONFIGURED:
-            log.error("delivery fails until somebody puts it right, everything stays pending", extra=facts)
-        else:
-            log.warning("delivery failed, everything in it stays pending", extra=facts)
-
-    def _facts(self, repeat: Repeat) -> dict[str, object]:
-        message = repeat.message
-        return {"channel": self.name, "uid": message.uid, "why": message.reason}
+    def _note_reach(self, failure: Failure | None, began_at: int) -> None:
+        if failure is None or not failure.unreachable:
+            self._unreachable_since = None
+        elif self._unreachable_since is None:
+            self._unreachable_since = began_at
 
     async def _sleep(self, rest: Rest) -> None:
         if rest.throttled:
@@ -219,12 +213,52 @@ class Dispatcher:
             return
         self._rest = rest
         try:
-            async with asyncio.timeout(wait / 1000):
-                await self._news.wait()
-        except TimeoutError:
-            pass
+            if self._unreachable_since is None:
+                await self._news_within(wait)
+            else:
+                await self._look_out(self._unreachable_since, self._clock() + wait)
         finally:
             self._rest = None
+
+    async def _news_within(self, milliseconds: int) -> bool:
+        try:
+            async with asyncio.timeout(milliseconds / 1000):
+                return await self._news.wait()
+        except TimeoutError:
+            return False
+
+    async def _look_out(self, since: int, until: int) -> None:
+        """Rest, and see now and then whether anybody answers again: then it is tried at once."""
+        while (wait := until - self._clock()) > 0:
+            pause = min(LONGEST_LOOK, max(SHORTEST_LOOK, (self._clock() - since) // LOOKS))
+            if await self._news_within(min(wait, pause)) or wait <= pause:
+                return
+            if await self._answers():
+                log.info("the provider answers again", extra={"channel": self.name})
+                await self._write(lambda tx: hasten(tx, self.name, self._clock()))
+                return
+
+    async def _answers(self) -> bool:
+        """Whether somebody answers where nobody did; news that comes meanwhile is not kept waiting."""
+        check = asyncio.create_task(self._check(), name=f"check {self.name}")
+        news = asyncio.create_task(self._news.wait(), name=f"news {self.name}")
+        try:
+            await asyncio.wait((check, news), return_when=asyncio.FIRST_COMPLETED)
+            return check.done() and check.result()
+        finally:
+            for task in (check, news):
+                task.cancel()
+            await asyncio.gather(check, news, return_exceptions=True)
+
+    async def _check(self) -> bool:
+        try:
+            await self._outlet.channel.check()
+        except DeliveryError as error:
+            return not error.failure.unreachable
+        except Exception:
+            log.exception("checking broke", extra={"channel": self.name})
+            return False
+        return True
 
     async def _write(self, work: Callable[[Tx], T]) -> T:
         """Insist: what a provider has taken must reach the books, or it would be sent again."""

@@ -25,7 +25,7 @@ from receiver.store.reader import Books
 
 PREFIX = "alert_receiver"
 PENDING_STATES = ("waiting", "held", "sending", "retired")
-MESSAGE_KINDS = ("group", "digest")
+MESSAGE_KINDS = ("group", "digest", "notice")
 ATTEMPT_RESULTS = ("taken", "failed")
 REJECTIONS = (
     "not_a_notification",
@@ -38,7 +38,9 @@ REJECTIONS = (
     "too_many_alerts",
     "disconnected",
     "bad_http",
+    "unauthorized",
 )
+AUTH_FAILURES = ("missing", "not_bearer", "unknown_token", "missing_scope", "token_in_query", "admission")
 STORE_ERRORS = ("database", "work")
 # From a local commit to a mail server that takes its ten minutes.
 DELIVERY_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
@@ -61,6 +63,7 @@ class Metrics:
             "notifications_received", "Webhook notifications accepted.", "source"
         )
         self.notifications_rejected = self._counter("notifications_rejected", "Webhook requests refused.", "reason")
+        self.auth_failures = self._counter("auth_failures", "Requests refused for who sent them.", "reason")
         self.messages_sent = self._counter("messages_sent", "Messages that a provider took.", "channel", "kind")
         self.attempts = self._counter("delivery_attempts", "Delivery attempts by their result.", "channel", "result")
         self.failures = self._counter("delivery_failures", "Failed delivery attempts.", "channel", "reason")
@@ -120,11 +123,17 @@ class Metrics:
         self.delivery_duration.labels(name)
         self.alert_latency.labels(name)
 
+    def add_source(self, name: str) -> None:
+        """Make the series of a source at 0; what they count already stays."""
+        self.notifications_received.labels(name)
+
     def _start_at_zero(self, sources: Iterable[str]) -> None:
         for source in sources:
-            self.notifications_received.labels(source)
+            self.add_source(source)
         for reason in REJECTIONS:
             self.notifications_rejected.labels(reason)
+        for reason in AUTH_FAILURES:
+            self.auth_failures.labels(reason)
         for reason in STORE_ERRORS:
             self.store_errors.labels(reason)
 

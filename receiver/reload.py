@@ -7,6 +7,7 @@ channel that has no loop gets one, which begins once its predecessor has ended t
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from receiver.config.destinations import Destination
 from receiver.config.loading import Loaded
 from receiver.config.problems import ConfigError
 from receiver.config.resolve import destinations, resolve
+from receiver.config.types import Config
+from receiver.core.content import Incidents, NoticeKind
 from receiver.core.policy import Policy
 from receiver.dispatch import Dispatcher
 from receiver.metrics import Metrics
@@ -111,6 +114,15 @@ class Dispatchers:
             if loop := self._loops.get(name):
                 loop.dispatcher.wake(due_at)
 
+    async def say(self, names: Iterable[str], kind: NoticeKind, n: int, details: tuple[str, ...], now: int) -> None:
+        """Send a notice to these channels at once, without the store."""
+        loops = [loop for loop in self._at_work() if loop.destination.name in set(names)]
+        told = [
+            loop.dispatcher.say(Incidents(loop.destination.name, uuid.uuid4().hex, now, kind, n, details))
+            for loop in loops
+        ]
+        await asyncio.gather(*told)
+
     def look_again(self) -> None:
         """Have every channel look what is due by what is true now, however long it meant to rest."""
         for loop in self._at_work():
@@ -168,8 +180,12 @@ class Reloader:
         writer: Writer,
         metrics: Metrics,
         clock: Callable[[], int],
+        in_force: Callable[[Config], None],
     ) -> None:
-        """``load`` reads the file anew, None where there is none; ``secret_files`` as in ``Loaded``."""
+        """``load`` reads the file anew, None where there is none; ``secret_files`` as in ``Loaded``.
+
+        ``in_force`` is told what has come into force, for what is in no policy.
+        """
         self._load = load
         self._secrets = SecretFiles(secret_files)
         self._store_url = store_url
@@ -178,6 +194,7 @@ class Reloader:
         self._writer = writer
         self._metrics = metrics
         self._clock = clock
+        self._in_force = in_force
         self._turn = asyncio.Lock()
 
     async def attend(self, hangup: asyncio.Event) -> None:
@@ -237,6 +254,7 @@ class Reloader:
         except Exception:
             self._dispatchers.ensure(stopped)
             raise
+        self._in_force(loaded.config)
         self._dispatchers.ensure(wanted)
         self._dispatchers.look_again()
         self._secrets = SecretFiles(loaded.secret_files)

@@ -15,6 +15,9 @@ DROP = "<drop>"
 HANG = "<hang>"
 """A scripted answer: never answer."""
 
+SLOW = "<slow>"
+"""A scripted answer after the final dot: take the mail, and never come round to saying so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
@@ -30,9 +33,9 @@ class Mail:
 class SmtpServer:
     """Takes mail on ``127.0.0.1:port``.
 
-    ``mails`` are those it said yes to, ``transmitted`` all that came up to the final dot, ``connections`` how many
-    there were. Stages to script: ``greeting``, ``EHLO``, ``STARTTLS``, ``AUTH``, ``MAIL``, ``RCPT``, ``DATA`` (the
-    command), ``.`` (after the final dot).
+    ``mails`` are those it took, ``transmitted`` all that came up to the final dot, ``connections`` and ``logins`` how
+    many of them were tried. Stages to script: ``greeting``, ``EHLO``, ``STARTTLS``, ``AUTH``, ``MAIL``, ``RCPT``,
+    ``DATA`` (the command), ``.`` (after the final dot).
     """
 
     def __init__(
@@ -50,8 +53,11 @@ class SmtpServer:
         self.mails: list[Mail] = []
         self.transmitted: list[bytes] = []
         self.connections = 0
+        self.logins = 0
+        self.pace = 0.0
         self.open: set[_Conversation] = set()
         self._script: dict[str, deque[str]] = defaultdict(deque)
+        self._standing: dict[str, str] = {}
         self._refused: dict[str, str] = {}
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -79,11 +85,21 @@ class SmtpServer:
         await self.wait_until(lambda: not self.open)
 
     def answer_next(self, stage: str, *answers: str) -> None:
-        """Give these answers at the next times the stage is reached: a reply, DROP or HANG."""
+        """Give these answers at the next times the stage is reached: a reply, DROP, HANG or SLOW."""
         self._script[stage].extend(answers)
 
+    def answer_always(self, stage: str, answer: str) -> None:
+        """Give this answer every time the stage is reached, where no other one comes next."""
+        self._standing[stage] = answer
+
+    def recover(self) -> None:
+        """Answer everything as a sound server does."""
+        self._script.clear()
+        self._standing.clear()
+        self._refused.clear()
+
     def refuse(self, recipient: str, reply: str) -> None:
-        """Answer this recipient so, every time."""
+        """Answer this recipient so, every time; DROP and HANG too."""
         self._refused[recipient] = reply
 
     async def wait_for(self, count: int) -> list[Mail]:
@@ -107,7 +123,7 @@ class SmtpServer:
 
     def next_answer(self, stage: str) -> str | None:
         """The scripted answer for this stage, used up by asking."""
-        return self._script[stage].popleft() if self._script[stage] else None
+        return self._script[stage].popleft() if self._script[stage] else self._standing.get(stage)
 
 
 class _Conversation(SMTP):
@@ -154,10 +170,12 @@ class _Conversation(SMTP):
         await super().push(status)
 
     async def _scripted(self, stage: str) -> str | None:
-        answer = self.smtp_server.next_answer(stage)
+        return await self._acted(self.smtp_server.next_answer(stage))
+
+    async def _acted(self, answer: str | None) -> str | None:
         if answer == DROP:
             self.abort()
-        if answer in (DROP, HANG):
+        if answer in (DROP, HANG, SLOW):
             await asyncio.Event().wait()  # until the lost connection cancels this conversation
         return answer
 
@@ -197,6 +215,7 @@ class _Conversation(SMTP):
         return self.smtp_server.credentials is not None
 
     async def handle_AUTH(self, server: Any, session: Any, envelope: Any, args: Any) -> Any:  # noqa: N802
+        self.smtp_server.logins += 1
         return await self._scripted("AUTH") or MISSING
 
     async def handle_MAIL(  # noqa: N802
@@ -207,16 +226,18 @@ class _Conversation(SMTP):
     async def handle_RCPT(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> Any:
-        return await self._scripted("RCPT") or self.smtp_server.recipient_reply(address) or MISSING
+        await asyncio.sleep(self.smtp_server.pace)
+        reply = await self._scripted("RCPT") or await self._acted(self.smtp_server.recipient_reply(address))
+        return reply or MISSING
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         self.smtp_server.transmitted.append(envelope.original_content)
         await self.smtp_server.changed()
-        reply = await self._scripted(".")
-        if reply is None or reply.startswith("2"):
+        answer = self.smtp_server.next_answer(".")
+        if answer is None or answer == SLOW or answer.startswith("2"):
             user = session.auth_data.login.decode() if session.auth_data else None
             encrypted = session.ssl is not None or self.smtp_server.tls is not None
             mail = Mail(envelope.mail_from, tuple(envelope.rcpt_tos), envelope.original_content, encrypted, user)
             self.smtp_server.mails.append(mail)
             await self.smtp_server.changed()
-        return reply or "250 OK"
+        return await self._acted(answer) or "250 OK"

@@ -1,6 +1,7 @@
 """The loop of a channel, with a channel that does as it is told."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,11 +12,13 @@ from sqlalchemy import select
 from receiver.channels.base import DeliveryError, Receipt, Refusal, rejected, transient
 from receiver.core.content import Content, Rendered
 from receiver.core.policy import Policy
+from receiver.core.retrying import Failure, FailureClass
 from receiver.dispatch import Dispatcher, Outlet
 from receiver.metrics import Metrics
 from receiver.store import schema
 from receiver.store.connect import Store, StoreUnavailable, Tx
 from receiver.store.writer import Writer
+from receiver.transitions.claim import Claimed
 from receiver.transitions.install import install
 from tests.timeline import MINUTE, SECOND, START, Timeline, channel, firing, policy
 
@@ -44,6 +47,9 @@ class Obedient:
             raise answer
         return answer
 
+    async def check(self) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 
@@ -55,8 +61,8 @@ def named(content: Content) -> Rendered:
 class Clock:
     """A clock that leaps at each look, by a second if not told otherwise, so that no wait is long."""
 
-    def __init__(self, leap: int = SECOND) -> None:
-        self.now = START
+    def __init__(self, leap: int = SECOND, begin: int = START) -> None:
+        self.now = begin
         self.leap = leap
 
     def __call__(self) -> int:
@@ -66,13 +72,17 @@ class Clock:
 
 @asynccontextmanager
 async def dispatching(
-    timeline: Timeline, obedient: Obedient, render: Callable[[Content], Rendered] = named, leap: int = SECOND
+    timeline: Timeline,
+    obedient: Obedient,
+    render: Callable[[Content], Rendered] = named,
+    leap: int = SECOND,
+    begin: int = START,
 ) -> AsyncIterator[Metrics]:
     """The channel's loop at work on the timeline's store, until its last answer is in the books."""
     writer, metrics = Writer(timeline.store), Metrics()
     writer.start()
     outlet = Outlet(obedient, render)
-    dispatcher = Dispatcher(outlet, writer, lambda: timeline.policy, metrics, Clock(leap), jitter=lambda: 0.999)
+    dispatcher = Dispatcher(outlet, writer, lambda: timeline.policy, metrics, Clock(leap, begin), jitter=lambda: 0.999)
     loop = asyncio.create_task(dispatcher.run())
     try:
         await asyncio.wait_for(obedient.attempted.wait(), 20)
@@ -220,3 +230,41 @@ async def test_a_refused_message_goes_once_more_in_its_plainest_form(timeline: T
     assert usual.endswith("HighErrorRate")
     assert "1 × firing HighErrorRate" in plainest
     assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+
+
+async def test_an_unreachable_provider_that_answers_again_is_tried_at_once(
+    timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Obedient):
+        looks = 0
+
+        async def check(self) -> None:
+            self.looks += 1
+            if self.looks < 3:
+                raise transient("connection_refused", unreachable=True)
+
+    for _ in range(8):
+        claimed = timeline.claim()
+        assert isinstance(claimed, Claimed)
+        timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused", unreachable=True))
+        timeline.now += 5 * MINUTE
+    monkeypatch.setattr("receiver.dispatch.SHORTEST_LOOK", 5)
+    away = Away(transient("connection_refused", unreachable=True), Receipt(250))
+    began = time.monotonic()
+    async with dispatching(timeline, away, leap=100, begin=timeline.now):
+        assert away.looks == 3
+        assert timeline.ledger() == {"accepted": 1, "delivered": 1}
+    assert time.monotonic() - began < 20, "the backoff alone would be two minutes"
+
+
+async def test_a_failure_that_is_not_about_reaching_anybody_is_not_looked_into(
+    timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy(Obedient):
+        async def check(self) -> None:
+            raise AssertionError("nobody asked")
+
+    monkeypatch.setattr("receiver.dispatch.SHORTEST_LOOK", 1)
+    busy = Busy(transient("rate_limited", 429), Receipt(250))
+    async with dispatching(timeline, busy):
+        assert timeline.ledger() == {"accepted": 1, "delivered": 1}

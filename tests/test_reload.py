@@ -90,7 +90,9 @@ class House:
 
     def reloading(self, load: Callable[[], loading.Loaded] | None) -> Reloader:
         url = "sqlite:///alert-receiver.db"
-        return Reloader(load, {}, url, self.policy, self.dispatchers, self.writer, self.metrics, self.clock)
+        return Reloader(
+            load, {}, url, self.policy, self.dispatchers, self.writer, self.metrics, self.clock, lambda _config: None
+        )
 
     def dispatcher(self, destination: Destination) -> Dispatcher:
         held = Held(destination.name)

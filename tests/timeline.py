@@ -6,7 +6,7 @@ from pathlib import Path
 
 from receiver.config.patterns import compile_pattern
 from receiver.core.alerts import Alert, Notification, Status
-from receiver.core.content import Content
+from receiver.core.content import Content, Incidents, NoticeKind
 from receiver.core.matchers import parse
 from receiver.core.muting import Mute
 from receiver.core.policy import ChannelPolicy, Policy, SeverityScale, Throttle
@@ -18,6 +18,8 @@ from receiver.transitions.accept import Accepted, accept
 from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix
 from receiver.transitions.install import install, resume
 from receiver.transitions.mute import mute, unmute
+from receiver.transitions.notify import notify
+from receiver.transitions.redeliver import Redelivered, redeliver
 from receiver.transitions.settle import Attempt, Settled, settle
 from receiver.transitions.sweep import Swept, sweep
 
@@ -53,10 +55,15 @@ def channel(name: str = "ops", **changes: object) -> ChannelPolicy:
     return ChannelPolicy(**(values | changes))  # type: ignore[arg-type]  # test data, checked by running it
 
 
-def policy(*channels: ChannelPolicy, expire_after: int = 24 * HOUR, reorder_window: int = 2 * MINUTE) -> Policy:
+def policy(
+    *channels: ChannelPolicy,
+    expire_after: int = 24 * HOUR,
+    reorder_window: int = 2 * MINUTE,
+    notices: tuple[str, ...] = (),
+) -> Policy:
     """A policy of these channels, or of one with the defaults."""
     ignored = frozenset({"prometheus_replica"})
-    return Policy(channels or (channel(),), SCALE, ignored, expire_after, reorder_window, compile_pattern)
+    return Policy(channels or (channel(),), SCALE, ignored, expire_after, reorder_window, compile_pattern, notices)
 
 
 def firing(alertname: str = "HighErrorRate", starts_at: int = START, **labels: str) -> Alert:
@@ -149,7 +156,17 @@ class Timeline:
         with self.store.write() as tx:
             return settle(tx, Attempt(sent, self.now, 5, dict(answers or {}), 250, failure), self.policy, self.now)
 
-    def send(self, name: str = "ops") -> Content | Rest:
+    def redeliver(self, uid: str) -> Redelivered:
+        """Somebody wants what died with the message to be told after all."""
+        with self.store.write() as tx:
+            return redeliver(tx, uid, self.policy, self.now)
+
+    def notify(self, kind: NoticeKind, *details: str) -> None:
+        """The receiver has something to say of itself."""
+        with self.store.write() as tx:
+            notify(tx, kind, 1, details, self.policy, self.now)
+
+    def send(self, name: str = "ops") -> Content | Incidents | Rest:
         """Claim, and where there is a message, deliver it: its content, or how long the channel rests."""
         claimed = self.claim(name)
         if isinstance(claimed, Rest):

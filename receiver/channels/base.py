@@ -23,9 +23,11 @@ class DeliveryError(Exception):
         self.failure = failure
 
 
-def transient(reason: str, code: int | None = None, *, may_be_taken: bool = False) -> DeliveryError:
+def transient(
+    reason: str, code: int | None = None, *, may_be_taken: bool = False, unreachable: bool = False
+) -> DeliveryError:
     """A failure that passes by itself."""
-    return DeliveryError(Failure(FailureClass.TRANSIENT, reason, code, may_be_taken))
+    return DeliveryError(Failure(FailureClass.TRANSIENT, reason, code, may_be_taken, unreachable=unreachable))
 
 
 def misconfigured(reason: str, code: int | None = None) -> DeliveryError:
@@ -79,6 +81,9 @@ class Channel(Protocol):
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
         """Hand the bytes to the provider for these recipients; raises DeliveryError when it did not take them."""
+
+    async def check(self) -> None:
+        """Go as far as one can without sending: resolve, connect, encrypt, authenticate. Raises DeliveryError."""
 
     async def close(self) -> None:
         """Let go of kept connections."""

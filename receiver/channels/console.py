@@ -42,6 +42,9 @@ class ConsoleChannel:
             raise transient("stream_closed") from None
         return Receipt()
 
+    async def check(self) -> None:
+        """There is nothing to connect to."""
+
     async def close(self) -> None:
         """Nothing is kept."""
 

@@ -8,7 +8,6 @@ So DATA is spoken here step by step, and not by aiosmtplib's ``sendmail``, which
 import asyncio
 import ipaddress
 import re
-import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,59 +20,40 @@ from typing import Literal
 
 import aiosmtplib
 
-from receiver.channels.base import COMMON_REASONS, DeliveryError, Receipt, Refusal, misconfigured, rejected, transient
+from receiver.channels import smtp_replies
+from receiver.channels.base import COMMON_REASONS, Receipt, Refusal, misconfigured
+from receiver.channels.smtp_replies import AUTH_WANTED, SERVICE_CLOSING, all_refused, final_for_a_recipient, judge
 from receiver.core.content import Rendered
-from receiver.core.retrying import FailureClass
 from receiver.secret import Secret
 
-FINAL_ANSWER_PATIENCE = 60.0
+OFFER_PATIENCE = 120.0
+"""Seconds for all that comes before the mail itself, from the name's resolution to the answer to DATA.
+
+``timeout`` bounds each step, yet a server that takes its time with each of a hundred recipients would hold the channel
+for long. A second for each is generous. With the patience after the final dot an attempt ends within four minutes,
+so that it never takes longer than the longest rest between two attempts.
+"""
+
+FINAL_ANSWER_PATIENCE = 120.0
 """Seconds to wait for the answer to the final dot, if ``timeout`` is shorter.
 
-RFC 5321, 4.5.3.2.6 asks for ten minutes, because giving up early makes copies. Ours are byte-identical and carry one
-Message-ID, so that one minute is a fair price for not holding up what comes next.
+RFC 5321, 4.5.3.2.6 asks for ten minutes, because giving up early makes copies; servers that scan what they take for
+spam and viruses answer within one. Two leave them room, and keep what comes next waiting no longer than that. Copies,
+should there be any, are byte-identical and carry one Message-ID.
 """
 
 KEPT_IDLE = 30.0
 """Seconds a connection is kept without a mail. Servers wait for five minutes (RFC 5321, 4.5.3.2.7), NATs for less."""
 
 START_MAIL_INPUT = 354
-SERVICE_CLOSING = 421
 
-AUTH_WANTED = frozenset({530, 534, 535, 538})
-"""Replies to any command that ask for credentials or encryption (RFC 4954, 6; RFC 3207, 4)."""
-
-# Whose no it was: the reason, and what a 5xx of it means. A 4xx is always transient (RFC 5321, 4.2.1).
-REPLIES: dict[type[aiosmtplib.SMTPResponseException], tuple[str, FailureClass]] = {
-    aiosmtplib.SMTPConnectResponseError: ("greeting_refused", FailureClass.MISCONFIGURED),
-    aiosmtplib.SMTPHeloError: ("greeting_refused", FailureClass.MISCONFIGURED),
-    aiosmtplib.SMTPAuthenticationError: ("auth_failed", FailureClass.MISCONFIGURED),
-    aiosmtplib.SMTPSenderRefused: ("sender_refused", FailureClass.REJECTED),
-    aiosmtplib.SMTPRecipientRefused: ("recipients_refused", FailureClass.REJECTED),
-    aiosmtplib.SMTPDataError: ("data_refused", FailureClass.REJECTED),
-    # The only other command that we send is STARTTLS.
-    aiosmtplib.SMTPResponseException: ("starttls_refused", FailureClass.MISCONFIGURED),
-}
+UNKNOWN_COMMAND = frozenset({500, 502})
+"""Replies to EHLO of a server that knows HELO alone (RFC 5321, 3.2)."""
 
 REASONS = (
     COMMON_REASONS
-    | frozenset(reason for reason, _ in REPLIES.values())
-    | {
-        "address_invalid",
-        "auth_not_offered",
-        "auth_required",
-        "ca_file_unreadable",
-        "certificate_invalid",
-        "connection_lost",
-        "connection_refused",
-        "credentials_unencrypted",
-        "invalid_reply",
-        "name_not_resolved",
-        "recipients_refused",
-        "smtp_error",
-        "starttls_not_offered",
-        "timeout",
-        "tls_failed",
-    }
+    | smtp_replies.REASONS
+    | {"auth_not_offered", "ca_file_unreadable", "credentials_unencrypted", "starttls_not_offered"}
 )
 
 
@@ -138,12 +118,13 @@ class EmailChannel:
             self._stay()
             sent = False
             try:
-                protocol, refusals = await self._offer(recipients)
+                async with asyncio.timeout(max(self._timeout, OFFER_PATIENCE)):
+                    protocol, refusals = await self._offer(recipients)
                 protocol.write(stuffed(payload))
                 sent = True
                 answer = await protocol.read_response(max(self._timeout, FINAL_ANSWER_PATIENCE))
                 if answer.code // 100 != 2:
-                    raise aiosmtplib.SMTPDataError(answer.code, "")
+                    raise aiosmtplib.SMTPDataError(answer.code, answer.message)
             except (aiosmtplib.SMTPException, OSError, ValueError) as error:
                 self._hang_up()
                 raise judge(error, sent=sent) from None
@@ -154,13 +135,28 @@ class EmailChannel:
             self._idle = asyncio.get_running_loop().call_later(KEPT_IDLE, self._hang_up)
             return Receipt(answer.code, refusals)
 
+    async def check(self) -> None:
+        """Connect afresh, encrypt and log in as for a mail, and leave again."""
+        try:
+            async with asyncio.timeout(max(self._timeout, OFFER_PATIENCE)):
+                smtp = await self._connected()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise judge(error, sent=False) from None
+        await self._leave(smtp)
+
     async def close(self) -> None:
         """Say goodbye and close the kept connection, if there is one."""
         self._stay()
         if self._smtp is not None and self._smtp.is_connected:
-            with suppress(aiosmtplib.SMTPException, OSError):  # the server's goodbye is a courtesy
-                await self._smtp.quit(timeout=self._timeout)
+            await self._leave(self._smtp)
         self._hang_up()
+
+    async def _leave(self, smtp: aiosmtplib.SMTP) -> None:
+        try:
+            with suppress(aiosmtplib.SMTPException, OSError):  # the server's goodbye is a courtesy
+                await smtp.quit(timeout=self._timeout)
+        finally:
+            smtp.close()
 
     async def _offer(self, recipients: Sequence[str]) -> tuple[aiosmtplib.protocol.SMTPProtocol, tuple[Refusal, ...]]:
         """Bring the server to expect the mail. A kept connection may have died unnoticed: then once more, afresh.
@@ -195,6 +191,7 @@ class EmailChannel:
                 if not smtp.supports_extension("starttls"):
                     raise misconfigured("starttls_not_offered")
                 await smtp.starttls()
+            await _greet(smtp)
             if self._username is not None:
                 await self._log_in(smtp, self._username)
         except BaseException:
@@ -212,28 +209,39 @@ class EmailChannel:
         peer = smtp.get_transport_info("peername")[0]
         if self._security == "none" and not ipaddress.ip_address(peer).is_loopback:
             raise misconfigured("credentials_unencrypted")
-        await smtp.ehlo()
-        if not smtp.supported_auth_methods:
+        offered = smtp.supported_auth_methods
+        if not offered:
             raise misconfigured("auth_not_offered")
-        await smtp.login(username, self._password.reveal() if self._password else "")
+        password = self._password.reveal() if self._password else ""
+        ways = {"cram-md5": smtp.auth_crammd5, "plain": smtp.auth_plain, "login": smtp.auth_login}
+        for name in offered:
+            try:
+                await ways[name](username, password)
+            except aiosmtplib.SMTPAuthenticationError as error:
+                # Servers offer ways that they can't go for every user; but "later" is meant for all of them.
+                if error.code < 500 or name == offered[-1]:
+                    raise
+            else:
+                return
 
     async def _envelope(
         self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]
     ) -> tuple[aiosmtplib.protocol.SMTPProtocol, tuple[Refusal, ...]]:
         await smtp.mail(parseaddr(self._sender)[1])
-        refusals = []
+        refusals, errors = [], []
         for address in recipients:
             try:
                 await smtp.rcpt(address)
             except aiosmtplib.SMTPRecipientRefused as error:
                 if error.code == SERVICE_CLOSING or error.code in AUTH_WANTED:
                     raise
-                refusals.append(Refusal(address, error.code, final=error.code // 100 == 5))
+                errors.append(error)
+                refusals.append(Refusal(address, error.code, final_for_a_recipient(error)))
         if len(refusals) == len(recipients):
-            raise _all_refused(refusals)
+            raise all_refused(errors, others_have_it=len(recipients) < len(self.recipients))
         answer = await smtp.execute_command(b"DATA")
         if answer.code != START_MAIL_INPUT:
-            raise aiosmtplib.SMTPDataError(answer.code, "")
+            raise aiosmtplib.SMTPDataError(answer.code, answer.message)
         if smtp.protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("")
         return smtp.protocol, tuple(refusals)
@@ -250,53 +258,18 @@ class EmailChannel:
             self._smtp = None
 
 
+async def _greet(smtp: aiosmtplib.SMTP) -> None:
+    try:
+        await smtp.ehlo()
+    except aiosmtplib.SMTPHeloError as error:
+        if error.code not in UNKNOWN_COMMAND:
+            raise
+        await smtp.helo()
+
+
 def stuffed(payload: bytes) -> bytes:
     """The mail as DATA carries it: a dot more on lines that begin with one, and the final dot (RFC 5321, 4.5.2)."""
     return re.sub(rb"(?m)^\.", b"..", payload) + b".\r\n"
-
-
-def judge(error: Exception, *, sent: bool) -> DeliveryError:
-    """What an error of the conversation means; ``sent`` when the whole mail had been written before it."""
-    if type(error) is aiosmtplib.SMTPConnectError and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # aiosmtplib wraps what the socket said
-    match error:
-        case aiosmtplib.SMTPResponseException():
-            return _judge_reply(error, sent=sent)
-        case ssl.SSLCertVerificationError():
-            return misconfigured("certificate_invalid")
-        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            return transient("connection_lost", may_be_taken=sent)
-        case ssl.SSLError():
-            return transient("tls_failed", may_be_taken=True) if sent else misconfigured("tls_failed")
-        case TimeoutError():
-            return transient("timeout", may_be_taken=sent)
-        case socket.gaierror():
-            return transient("name_not_resolved")
-        case ConnectionRefusedError():
-            return transient("connection_refused")
-        case OSError():
-            return transient("connection_lost", may_be_taken=sent)
-        case ValueError():
-            return misconfigured("address_invalid")
-    return transient("smtp_error", may_be_taken=sent)
-
-
-def _judge_reply(error: aiosmtplib.SMTPResponseException, *, sent: bool) -> DeliveryError:
-    reason, final = REPLIES.get(type(error), REPLIES[aiosmtplib.SMTPResponseException])
-    if not 400 <= error.code <= 599:  # not an answer that SMTP knows
-        return transient("invalid_reply", may_be_taken=sent)
-    if error.code < 500:
-        return transient(reason, error.code)
-    if error.code in AUTH_WANTED and final is FailureClass.REJECTED:
-        return misconfigured("auth_required", error.code)
-    return misconfigured(reason, error.code) if final is FailureClass.MISCONFIGURED else rejected(reason, error.code)
-
-
-def _all_refused(refusals: Sequence[Refusal]) -> DeliveryError:
-    temporary = next((refusal for refusal in refusals if not refusal.final), None)
-    if temporary is not None:
-        return transient("recipients_refused", temporary.code)
-    return rejected("recipients_refused", refusals[0].code if refusals else None)
 
 
 def _transfer_encoding(text: str) -> str:

@@ -29,6 +29,7 @@ WORDS = {
     "msg_too_long": FailureClass.REJECTED,
     "msg_blocks_too_long": FailureClass.REJECTED,
     "no_text": FailureClass.REJECTED,
+    "missing_text_or_fallback_or_attachments": FailureClass.REJECTED,
     "no_service": FailureClass.MISCONFIGURED,
     "no_service_id": FailureClass.MISCONFIGURED,
     "no_active_hooks": FailureClass.MISCONFIGURED,
@@ -51,11 +52,16 @@ REJECTED_STATUS = frozenset({400, 413, 422})
 # A gateway that lost its answer does not know whether Slack took the request (RFC 9110, 15.6.3 and 15.6.5).
 UNSURE_STATUS = frozenset({502, 504})
 
+# No message can be made of this, and a webhook that does not work says so first.
+PROBE = b"{}"
+PROBE_REFUSED = frozenset({"no_text", "invalid_payload", "missing_text_or_fallback_or_attachments"})
+
 REASONS = (
     COMMON_REASONS
     | frozenset(WORDS)
     | {
         "certificate_invalid",
+        "connection_failed",
         "connection_lost",
         "connection_refused",
         "http_error",
@@ -89,26 +95,35 @@ class SlackChannel:
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
         """Post exactly these bytes; raises DeliveryError unless Slack says ``ok``."""
-        try:
-            async with self._open().post(
-                self._url.reveal(),
-                data=payload,
-                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
-                allow_redirects=False,  # a credential goes to the configured place alone
-            ) as response:
-                word = await _word(response)
-                status, headers = response.status, response.headers.copy()
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise judge_error(error) from None
+        status, word, headers = await self._post(payload)
         if status == 200 and word == "ok":
             return Receipt(status)
         raise judge(status, word, headers)
+
+    async def check(self) -> None:
+        """Post what Slack refuses in a word of its own, and only for a webhook that works."""
+        status, word, headers = await self._post(PROBE)
+        taken = status == 200 and word == "ok"  # servers that only speak like Slack may take even this
+        if not taken and word not in PROBE_REFUSED:
+            raise judge(status, word, headers)
 
     async def close(self) -> None:
         """Close the session."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def _post(self, body: bytes) -> tuple[int, str, Mapping[str, str]]:
+        try:
+            async with self._open().post(
+                self._url.reveal(),
+                data=body,
+                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+                allow_redirects=False,  # a credential goes to the configured place alone
+            ) as response:
+                return response.status, await _word(response), response.headers.copy()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise judge_error(error) from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -162,13 +177,13 @@ def judge_error(error: Exception) -> DeliveryError:
         case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
             return misconfigured("tls_failed")
         case aiohttp.ClientConnectorDNSError():
-            return transient("name_not_resolved")
+            return transient("name_not_resolved", unreachable=True)
         case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
-            return transient("connection_refused")
+            return transient("connection_refused", unreachable=True)
         case aiohttp.ClientConnectorError():
-            return transient("connection_lost")
+            return transient("connection_failed", unreachable=True)
         case aiohttp.ConnectionTimeoutError():
-            return transient("timeout")
+            return transient("timeout", unreachable=True)
         case aiohttp.InvalidURL():
             return misconfigured("url_invalid")
         case TimeoutError():

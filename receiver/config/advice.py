@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from receiver.config import durations, inherited
+from receiver.config import durations, inherited, tokens
 from receiver.config.draft import Draft
 from receiver.config.problems import Finding, Path
 
@@ -15,6 +15,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         )
     for i in draft.channels:
         yield from _intervals(draft, i)
+    yield from tokens.warnings(draft)
 
 
 def _intervals(draft: Draft, i: int) -> Iterator[Finding]:

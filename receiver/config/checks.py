@@ -8,8 +8,7 @@ from zoneinfo import available_timezones
 
 from msgspec import UNSET
 
-from receiver.config import channel_checks
-from receiver.config.credentials import twins
+from receiver.config import channel_checks, tokens
 from receiver.config.draft import Draft
 from receiver.config.problems import Finding, Path, suggestion
 
@@ -20,7 +19,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
     yield from _severity(draft)
     yield from _defaults(draft)
     yield from _references(draft)
-    yield from _tokens(draft)
+    yield from tokens.findings(draft)
     yield from _reports(draft)
     for i, channel in draft.channels.items():
         yield from channel_checks.findings(draft, i, channel)
@@ -113,13 +112,6 @@ def _fallbacks(draft: Draft, names: Mapping[str, int]) -> Iterator[Finding]:
             way = " → ".join(str(draft.channels[i].name) for i in [*circle, after])
             yield Finding(("channels", circle[-1], "fallback"), f"goes in a circle: {way}")
         told.update(chain)
-
-
-def _tokens(draft: Draft) -> Iterator[Finding]:
-    for i, _ in enumerate(draft.config.auth.tokens):
-        path: Path = ("auth", "tokens", i)
-        if not any(draft.written(*path, key) for key in twins("token")):
-            yield Finding((*path, "token"), "is missing", "or give token_file or token_env")
 
 
 def _reports(draft: Draft) -> Iterator[Finding]:

@@ -9,7 +9,27 @@ from typing import Any
 from receiver.config.problems import Finding, Path
 from receiver.secret import Secret
 
-SECRETS = ("webhook_url", "password", "bot_token", "token")
+
+class Rotation:
+    """A credential that may be two: the new value and the old one, each on a line of its own.
+
+    ``values`` are the lines with something on them, none twice; how many there may be is not judged here.
+    """
+
+    __slots__ = ("values",)
+
+    def __init__(self, text: str) -> None:
+        """Make a Secret of each line."""
+        lines = (line.strip() for line in text.split("\n"))
+        self.values = tuple(Secret(line) for line in dict.fromkeys(lines) if line)
+
+
+SECRETS: Mapping[str, type[Secret] | type[Rotation]] = {
+    "webhook_url": Secret,
+    "password": Secret,
+    "bot_token": Secret,
+    "token": Rotation,
+}
 
 # No credential is longer; and a file that never ends, such as /dev/zero, must.
 _LONGEST = 65_536
@@ -60,8 +80,8 @@ class Reader:
             self.findings.append(
                 Finding((*path, given[1]), f"is given beside {given[0]}", "exactly one of them says it")
             )
-        elif given and (secret := self._secret(given[0], section[given[0]], path)):
-            section[name] = secret
+        elif given and (text := self._text(given[0], section[given[0]], path)):
+            section[name] = SECRETS[name](text)
 
     def _certificates(self, name: str, path: Path) -> str:
         """The file's whole path, once it is seen to hold certificates."""
@@ -76,13 +96,13 @@ class Reader:
             self.findings.append(Finding(path, "can't use this file: its name can't be one"))
         return str(file)
 
-    def _secret(self, key: str, value: str, path: Path) -> Secret | None:
+    def _text(self, key: str, value: str, path: Path) -> str | None:
         try:
             if key.endswith("_file"):
-                return Secret(self._from_file(value))
+                return self._from_file(value)
             if key.endswith("_env"):
-                return Secret(self._from_environment(value))
-            return Secret(value)
+                return self._from_environment(value)
+            return value
         except ValueError as error:
             # Never with the file's or the variable's name: people mistake the key and put the secret itself there.
             self.findings.append(Finding((*path, key), str(error)))
@@ -132,8 +152,8 @@ class Unopened(Reader):
     def _certificates(self, name: str, path: Path) -> str:
         return name
 
-    def _secret(self, key: str, value: str, path: Path) -> Secret | None:
-        return Secret(value) if key in SECRETS else None
+    def _text(self, key: str, value: str, path: Path) -> str | None:
+        return value if key in SECRETS else None
 
 
 def twins(name: str) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from receiver.config import durations
+from receiver.config.credentials import Rotation
 from receiver.config.durations import Duration
 from receiver.config.problems import Finding, Path
 from receiver.config.types import CHANNEL_TYPES, AnyChannel, Config
@@ -70,8 +71,8 @@ def _custom(kind: type, value: Any) -> object:
         return value
     if kind is Duration:
         return durations.parse(str(value))
-    if kind is Secret:
-        return Secret(value)
+    if kind is Secret or kind is Rotation:
+        return kind(value)
     raise NotImplementedError(kind)
 
 

@@ -119,8 +119,10 @@ RetryFor = Annotated[
 FallbackAfter = Annotated[
     Duration,
     Meta(
-        description="How overdue news must be to go to the fallback channel; urgent news goes after 2m. Default 10m.",
+        description="How long news that this channel does not get through may be due before the fallback channel tells "
+        "it; urgent news at most 2m. Default 10m.",
         examples=["10m"],
+        extra_json_schema=POSITIVE,
     ),
 ]
 

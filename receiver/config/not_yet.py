@@ -13,16 +13,12 @@ _ACCEPTED = "accepted, but not in force yet"
 # By path, without indexes; ``*`` stands for ``defaults`` and ``channels``.
 NOT_YET = {
     "storage.retention": _ACCEPTED,
-    "notices": _ACCEPTED,
-    "*.fallback_after": _ACCEPTED,
-    "channels.fallback": _ACCEPTED,
     "channels.mention": _ACCEPTED,
     "channels.templates": _ACCEPTED,
     "channels.bot_token": _ACCEPTED,
     "channels.bot_token_file": _ACCEPTED,
     "channels.bot_token_env": _ACCEPTED,
     "channels.channel": _ACCEPTED,
-    "auth": f"{_ACCEPTED}: requests are NOT authenticated, whoever reaches the port may send alerts",
     "heartbeats": f"{_ACCEPTED}: nobody is told when one stays away",
     "reports": _ACCEPTED,
 }

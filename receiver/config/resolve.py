@@ -34,6 +34,7 @@ def resolve(config: Config) -> Policy:
         expire_after=int(config.expire_after),
         reorder_window=int(config.reorder_window),
         compile_pattern=compile_pattern,
+        notices=tuple(dict.fromkeys(_named(config, name) for name in config.notices)),
     )
 
 
@@ -75,7 +76,14 @@ def _channel(config: Config, channel: AnyChannel, severity: SeverityScale) -> Ch
         throttle=_throttle(settings.throttle),
         send_resolved=settings.send_resolved,
         retry_for=int(settings.retry_for),
+        fallback=None if channel.fallback is UNSET else _named(config, channel.fallback),
+        fallback_after=int(settings.fallback_after),
     )
+
+
+def _named(config: Config, name: str) -> str:
+    """The name of the channel that the file means by a name or an alias; loading has seen to it that there is one."""
+    return next(channel.name for channel in config.channels if name in (channel.name, channel.alias))
 
 
 def _matchers(texts: tuple[str, ...]) -> tuple[Matcher, ...]:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import NODEFAULT
 
 from receiver.config import durations, types
+from receiver.config.credentials import Rotation
 from receiver.config.durations import Duration
 from receiver.config.not_yet import NOT_YET
 from receiver.secret import Secret
@@ -67,7 +68,7 @@ def _custom(kind: type) -> dict[str, Any]:
             "minimum": 0,
             "maximum": 0,
         }
-    if kind is Secret:
+    if kind in (Secret, Rotation):
         return {"type": "string", "minLength": 1, "writeOnly": True}
     raise NotImplementedError(kind)
 

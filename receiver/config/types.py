@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from receiver.config import keys
+from receiver.config.credentials import Rotation
 from receiver.config.durations import Duration
 from receiver.config.keys import POSITIVE, UNIQUE, lasting
 from receiver.secret import Secret
@@ -121,7 +122,15 @@ class Channel(Section, kw_only=True, frozen=True, tag_field="type"):
         Meta(description="All must match for the channel to take an alert. Default: none, it takes every alert."),
     ] = ()
     fallback: (
-        Annotated[str, Meta(description="The channel that tells what this one can't.", examples=["oncall"])] | UnsetType
+        Annotated[
+            str,
+            Meta(
+                description="The channel that tells what this one does not get through within fallback_after. "
+                "Its own matchers and min_severity don't count then.",
+                examples=["oncall"],
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     templates: (
         Annotated[dict[str, str], Meta(description="Jinja2 templates for the parts of a message.")] | UnsetType
@@ -217,27 +226,57 @@ ChannelNames = Annotated[tuple[str, ...], Meta(description="Names of channels.",
 
 
 class Token(Section, kw_only=True, frozen=True):
-    """A credential of somebody who sends notifications or asks questions."""
+    """A bearer token of somebody who sends notifications, asks questions or changes things."""
 
-    name: Annotated[str, Meta(min_length=1, description="Whose token this is.")]
-    token: Annotated[Secret, Meta(description="The token; better given by a file or variable.")] | UnsetType = UNSET
-    token_file: Annotated[keys.FilePath, Meta(description="A file with the token.")] | UnsetType = UNSET
+    name: Annotated[str, Meta(min_length=1, description="Whose token this is; appears in the log.")]
+    token: (
+        Annotated[
+            Rotation,
+            Meta(
+                description="The token; better given by a file or variable. Two lines are two tokens, both valid: "
+                "the new one and, until everybody has it, the old one."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    token_file: Annotated[keys.FilePath, Meta(description="A file with the token, or with two.")] | UnsetType = UNSET
     token_env: (
-        Annotated[keys.EnvironmentVariable, Meta(description="The environment variable with the token.")] | UnsetType
+        Annotated[keys.EnvironmentVariable, Meta(description="The environment variable with the token, or with two.")]
+        | UnsetType
     ) = UNSET
     scopes: Annotated[
         tuple[Literal["webhook", "read", "admin"], ...],
-        Meta(min_length=1, description="What the token allows: webhook, read, admin.", extra_json_schema=UNIQUE),
+        Meta(
+            min_length=1,
+            description="What the token allows. webhook: to send notifications; read: /metrics and questions; "
+            "admin: to change what the receiver does, and read.",
+            examples=[["webhook"]],
+            extra_json_schema=UNIQUE,
+        ),
     ]
     source: Annotated[
-        str, Meta(min_length=1, description="The sender's name; HA peers share one. Default default.")
+        str,
+        Meta(
+            pattern=r"^[!-~]+$(?!\n)",
+            max_length=100,
+            description="The sender's name: alerts of different sources are different alerts, so HA peers share one. "
+            "Appears in metrics. Default default.",
+            examples=["prod"],
+        ),
     ] = "default"
 
 
 class Auth(Section, kw_only=True, frozen=True):
     """Who may do what."""
 
-    tokens: Annotated[tuple[Token, ...], Meta(description="The tokens that are accepted. Default: none.")] = ()
+    tokens: Annotated[
+        tuple[Token, ...],
+        Meta(
+            description="The tokens that are accepted, in the header Authorization alone. With one, every path but "
+            "the probes needs one. Default: none; everybody may send notifications and scrape, and from this machine "
+            "alone reload."
+        ),
+    ] = ()
 
 
 class Heartbeat(Section, kw_only=True, frozen=True):
@@ -316,7 +355,10 @@ class Config(Section, kw_only=True, frozen=True):
     ] = lasting("2m")
     notices: Annotated[
         ChannelNames,
-        Meta(description="Channels for the receiver's own notices. Default: none; they are logged and metered only."),
+        Meta(
+            description="Channels for the receiver's own notices: refused webhook requests, dead alerts, store "
+            "trouble. At most one of a kind in ten minutes. Default: none; all that is logged and metered only."
+        ),
     ] = ()
     smtp: Smtp = field(default_factory=Smtp)
     defaults: Defaults = field(default_factory=Defaults)

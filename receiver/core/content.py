@@ -41,6 +41,21 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Failover:
+    """``news`` alerts are told in place of ``channel``, a ``channel_kind`` that failed for ``reason`` last.
+
+    ``since`` is when it began to fail, in UTC milliseconds; None where it works again, or refused only these.
+    """
+
+    channel: str
+    channel_kind: str
+    news: int
+    reason: str
+    code: int | None = None
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """The content of one message.
 
@@ -50,7 +65,8 @@ class Content:
     of it, ``urgent`` the urgent ones. ``also_firing`` counts the groups' other firing alerts, told before;
     ``also_firing_lines`` are the first of them, ``also_confirmed_at`` is when the one that was not seen for longest
     was last seen. ``truncated`` counts the alerts that Alertmanager's ``max_alerts`` cut off before they reached us.
-    ``composed_at`` is in UTC milliseconds. ``mutes`` counts the mutes that are active on this channel.
+    ``composed_at`` is in UTC milliseconds. ``mutes`` counts the mutes that are active on this channel. ``failovers``
+    are the channels in whose place this one tells something.
     """
 
     channel: str
@@ -71,11 +87,47 @@ class Content:
     groups: int = 1
     urgent: int = 0
     mutes: int = 0
+    failovers: tuple[Failover, ...] = ()
 
     @property
     def news(self) -> int:
         """How many alerts this message tells as news."""
         return self.firing + self.resolved + self.fired_and_resolved
+
+
+class NoticeKind(StrEnum):
+    """What a notice of the receiver is about."""
+
+    REFUSED = "refused_notifications"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    DEAD_LETTERS = "dead_letters"
+    STORE_TROUBLE = "store_trouble"
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """What a notice is to say: so many things of this ``kind`` have happened; ``details`` has one line for some."""
+
+    channel: str
+    uid: str
+    composed_at: int
+    kind: NoticeKind
+    n: int
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the receiver says of itself: that something needs a person, or that a test message has arrived.
+
+    ``title`` and ``lines`` are sentences, which may quote hostile text. ``composed_at`` is in UTC milliseconds.
+    """
+
+    channel: str
+    uid: str
+    composed_at: int
+    title: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

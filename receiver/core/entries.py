@@ -50,7 +50,9 @@ class Delivery:
     none is. ``status`` is the newest status heard, ``told`` the newest one that a provider took. ``since`` is when
     the oldest news not yet told arrived, ``arrived_at`` when the newest entry did. ``owes`` is the earlier episode of
     the alert that the channel may have told of, and not of its end, or of which something still waits there.
-    ``muted``: a mute holds it, or did until it waited again.
+    ``muted``: a mute holds it, or did until it waited again. ``stands_in_for`` is the channel that could not tell it,
+    in whose place this one does; on that channel's own delivery ``copied`` is the version that was given to the
+    fallback channel ``copied_to``.
     """
 
     channel_id: int
@@ -69,6 +71,9 @@ class Delivery:
     muted: bool = False
     owes: int | None = None
     arrived_at: int = 0
+    stands_in_for: int | None = None
+    copied: int | None = None
+    copied_to: int | None = None
 
     @property
     def is_opening(self) -> bool:
@@ -111,9 +116,15 @@ NOT_WANTED_EITHER = Ruling("send_resolved is off", Outcome.UNANNOUNCED, displace
 NEVER_SEEN = Ruling("no firing was ever received", Outcome.UNANNOUNCED)
 BRIEF = Ruling("resolved within group_wait", Outcome.UNANNOUNCED, displaced=Outcome.SUPERSEDED)
 ENDED_MUTED = Ruling("ended while muted", Outcome.UNANNOUNCED, displaced=Outcome.MUTED)
+OVERTAKEN = Ruling("a newer episode of the alert is told already, or waits", Outcome.SUPERSEDED)
 FIRED_AND_RESOLVED = Ruling("fired and resolved while it waited", displaced=Outcome.SUPERSEDED)
 RESOLVES = Ruling("resolves what was told")
 RESOLVES_UNTOLD_NEWS = Ruling("resolves what was told before", displaced=Outcome.SUPERSEDED)
+RELIEVED = Ruling(
+    "told by the fallback channel instead, which tells the resolve too",
+    Outcome.FAILED_OVER,
+    displaced=Outcome.FAILED_OVER,
+)
 RESOLVES_MUTED_NEWS = Ruling("resolves what was told before the mute", displaced=Outcome.MUTED)
 
 # Why entries end that no event of their own has ended.
@@ -123,6 +134,7 @@ ENDED_BEFORE_TOLD = "fired and resolved, muted when it would have been told"
 ROUTED_AWAY = "a new configuration no longer sends it here"
 CHANNEL_REMOVED = "its channel was removed from the configuration"
 TOO_OLD = "over, and not delivered within retry_for"
+TOLD_INSTEAD = "told by the fallback channel instead"
 
 
 def rule_firing(delivery: Delivery | None, *, reminds: bool) -> Ruling:
@@ -137,12 +149,38 @@ def rule_firing(delivery: Delivery | None, *, reminds: bool) -> Ruling:
     return REPEATED
 
 
+def rule_copy(copied: Delivery, there: Delivery | None, *, owed: bool, reminds: bool, now: int) -> Ruling:
+    """What another channel could not tell comes to its fallback channel, which knows of it what is ``there``."""
+    if there is None or not (there.waits or there.may_have_told):
+        return OPENING
+    if copied.status is Status.FIRING:
+        return rule_firing(there, reminds=reminds)
+    return rule_resolved(there, Change.ALREADY_CLOSED, owed=owed, group_wait=0, send_resolved=True, now=now)
+
+
+def rule_redelivery(dead: Delivery, newer: Delivery | None) -> Ruling:
+    """Somebody wants what was dead to be told after all; of a ``newer`` life the channel may know already."""
+    if dead.waits or dead.claimed is not None or dead.told is dead.status:
+        return REPEATED
+    if newer is not None and (newer.waits or newer.may_have_told):
+        return OVERTAKEN
+    return OPENING
+
+
 def rule_resolved(
-    delivery: Delivery | None, change: Change, *, owed: bool, group_wait: int, send_resolved: bool, now: int
+    delivery: Delivery | None,
+    change: Change,
+    *,
+    owed: bool,
+    group_wait: int,
+    send_resolved: bool,
+    now: int,
+    relieved: bool = False,
 ) -> Ruling:
     """A resolve that arrives ``now`` and did ``change`` to its episode.
 
-    ``owed``: the channel may have told of an earlier episode's firing, and not of its end.
+    ``owed``: the channel may have told of an earlier episode's firing, and not of its end. ``relieved``: its fallback
+    channel has told of the firing in its place.
     """
     if change is Change.STALE:
         return OUT_OF_ORDER
@@ -163,6 +201,8 @@ def rule_resolved(
         if not believed:
             return NOBODY_TOLD
         return RESOLVES if send_resolved else NOT_WANTED
+    if relieved and not believed:
+        return RELIEVED
     if believed and send_resolved:
         return RESOLVES_UNTOLD_NEWS
     if delivery.may_have_told:

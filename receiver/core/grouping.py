@@ -23,6 +23,7 @@ class Reason(StrEnum):
     THROTTLED = "throttled"
     CATCH_UP = "catch_up"
     RECOVERED = "recovered"
+    FAILOVER = "failover"
 
 
 @dataclass(slots=True)
@@ -30,11 +31,13 @@ class Group:
     """The alerts of one channel that share the values of its ``group_by`` labels.
 
     ``waiting`` counts the deliveries with news, among them ``openings``, ``urgent`` ones of these, and ``reminders``.
-    ``oldest_at`` is the arrival of the oldest, ``severity`` the highest rank that came among them. ``urgent_in_row``
-    counts the urgent messages since there was none for a group_interval. ``truncated`` alerts were cut off by
-    Alertmanager's ``max_alerts`` and not told of yet. ``failures`` counts the attempts in a row that surely failed;
-    ``refused_at`` is when the first of its messages in a row was refused itself. ``message_id`` is the message that
-    is on its way with the group's news: nothing newer passes it.
+    ``oldest_at`` is the arrival of the oldest, ``severity`` the highest rank that came among them. ``due_at`` is when
+    it is to have its turn next, ``due_since`` when that was or is for the first time since it was told: attempts that
+    fail change nothing about it. ``urgent_in_row`` counts the urgent messages since there was none for a
+    group_interval. ``truncated`` alerts were cut off by Alertmanager's ``max_alerts`` and not told of yet.
+    ``failures`` counts the attempts in a row that surely failed; ``refused_at`` is when the first of its messages in a
+    row was refused itself. ``message_id`` is the message that is on its way with the group's news: nothing newer
+    passes it.
     """
 
     id: int
@@ -49,6 +52,7 @@ class Group:
     severity: int = 0
     due_at: int | None = None
     due_reason: Reason | None = None
+    due_since: int | None = None
     last_sent_at: int | None = None
     last_urgent_at: int | None = None
     urgent_in_row: int = 0
@@ -144,7 +148,7 @@ def tell(group: Group, now: int, *, urgent: bool) -> None:
         group.urgent_in_row += 1
     group.failures, group.refused_at = 0, None
     # What came meanwhile is due no sooner than the cooldown that begins now.
-    group.due_at = None
+    group.due_at = group.due_since = None
 
 
 def inherit(group: Group, old: Group) -> None:
@@ -174,7 +178,13 @@ def schedule(group: Group, channel: ChannelPolicy, now: int) -> None:
             if not keeps or group.due_reason is None or reason is Reason.URGENT:
                 group.due_reason = reason
             group.due_at = group.due_at if keeps else now
+            if group.due_since is None or group.due_since > now:
+                group.due_since = now
         case WaitUntil(at, reason):
             group.due_at, group.due_reason = at, reason
+            # What was due stays so, where only the clock has stepped back.
+            group.due_since = at if group.due_since is None else min(group.due_since, at)
         case None:
             group.due_at, group.due_reason = None, None
+            if group.message_id is None:
+                group.due_since = None

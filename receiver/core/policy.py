@@ -49,7 +49,8 @@ class ChannelPolicy:
     """What is decided for one channel. Durations in milliseconds.
 
     ``group_by`` is None for ``['...']``, every label. ``min_severity`` is a rank of the severity scale. ``urgent``
-    are matcher sets, any one of which is enough.
+    are matcher sets, any one of which is enough. ``fallback`` names the channel that is given what this one does not
+    get through within ``fallback_after``.
     """
 
     name: str
@@ -68,6 +69,8 @@ class ChannelPolicy:
     throttle: Throttle
     send_resolved: bool
     retry_for: int
+    fallback: str | None = None
+    fallback_after: int = 600_000
 
     def is_urgent(self, labels: Mapping[str, str]) -> bool:
         """Whether the opening of an alert with these labels is urgent here."""
@@ -78,7 +81,8 @@ class ChannelPolicy:
 class Policy:
     """All that decisions need of the configuration, channels in its order. Durations in milliseconds.
 
-    ``compile_pattern`` compiles the regular expressions of mutes, which the store keeps as texts.
+    ``compile_pattern`` compiles the regular expressions of mutes, which the store keeps as texts. ``notices`` names
+    the channels that are told what the receiver has to say of itself.
     """
 
     channels: tuple[ChannelPolicy, ...]
@@ -87,3 +91,4 @@ class Policy:
     expire_after: int
     reorder_window: int
     compile_pattern: Callable[[str], Pattern] = field(compare=False, repr=False)
+    notices: tuple[str, ...] = ()

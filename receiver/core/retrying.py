@@ -22,7 +22,8 @@ class Failure:
     ``reason`` is a short snake_case word from code (``timeout``, ``connection_refused``, ``auth_failed``…), never
     the provider's text. ``code`` is the SMTP or HTTP status if there was one. ``may_be_taken``: the provider may
     have accepted the message all the same, so exactly its bytes go again. ``retry_after`` is the wait in
-    milliseconds that the provider asked for.
+    milliseconds that the provider asked for. ``unreachable``: nobody answered at all, so that it can be found out
+    without a message when somebody does.
     """
 
     failure_class: FailureClass
@@ -30,6 +31,7 @@ class Failure:
     code: int | None = None
     may_be_taken: bool = False
     retry_after: int | None = None
+    unreachable: bool = False
 
 
 FIRST_RETRY = 1_000

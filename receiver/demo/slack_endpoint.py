@@ -70,13 +70,19 @@ class Refused(Exception):
 
 
 class SlackEndpoint:
-    """The endpoint. ``messages`` are those it accepted, in order; ``requests`` counts all that came."""
+    """The endpoint. ``messages`` are those it accepted, in order.
+
+    ``requests`` counts all that came, ``bodies`` are theirs as far as they were read. While there is a ``failing``, it
+    is the answer to every request that has no scripted one.
+    """
 
     def __init__(self, *, rate_limited: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         """Take one message a second if ``rate_limited``; ``clock`` gives seconds."""
         self.rate_limited = rate_limited
         self.messages: list[Message] = []
         self.requests = 0
+        self.bodies: list[bytes] = []
+        self.failing: Failing | None = None
         self.url = ""
         self._clock = clock
         self._script: deque[Failing] = deque()
@@ -86,6 +92,7 @@ class SlackEndpoint:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; ``url`` is where to post from now on."""
+        self._released.clear()
         app = web.Application(client_max_size=2**22)
         app.router.add_post(PATH, self._receive)
         app.router.add_route("*", "/{path:.*}", _no_service)
@@ -124,12 +131,19 @@ class SlackEndpoint:
 
     async def _receive(self, request: web.Request) -> web.Response:
         self.requests += 1
-        failing = self._script.popleft() if self._script else None
+        failing = self._script.popleft() if self._script else self.failing
         if failing and failing.drop == "before":
             return _dropped(request)
         body = await request.read()
+        self.bodies.append(body)
         if failing and not (failing.hang or failing.drop):
             return web.Response(status=failing.status, text=failing.body, headers=failing.headers)
+        answer = await self._judged(body)
+        if failing and failing.hang:
+            await self._released.wait()
+        return _dropped(request) if failing else answer
+
+    async def _judged(self, body: bytes) -> web.Response:
         if self._too_soon():
             return web.Response(status=429, text="rate_limited", headers={"Retry-After": "1"})
         try:
@@ -139,9 +153,7 @@ class SlackEndpoint:
         async with self._arrived:
             self.messages.append(Message(payload, body, self._clock()))
             self._arrived.notify_all()
-        if failing and failing.hang:
-            await self._released.wait()
-        return _dropped(request) if failing else web.Response(text="ok")
+        return web.Response(text="ok")
 
     def _too_soon(self) -> bool:
         return (

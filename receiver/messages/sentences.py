@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from receiver.core.content import Content, Line, Told
+from receiver.messages import failures
 from receiver.messages.wording import SEVERITY_LIMIT, alert_name, level, number, one_line, states, utc
 
 REASONS = {
-    "failover": "Told here because the alerts' own channel could not deliver.",
     "catch_up": "This may come late: alert-receiver was down for a while.",
     "recovered": "This may come late: sending to this channel was failing until now.",
     "throttled": "Delayed: more was due than this channel may send at once.",
@@ -19,7 +19,6 @@ REASONS = {
 """Why a group's message is worth a word of explanation, by ``Content.reason``; the everyday reasons need none."""
 
 DIGEST_REASONS = {
-    "failover": REASONS["failover"],
     "catch_up": "alert-receiver was down for a while, so what is due comes together, and some of it late.",
     "recovered": "Sending to this channel was failing until now, so what is due comes together, and some of it late.",
     "throttled": "More was due than this channel may send at once, so several groups share this message.",
@@ -29,6 +28,8 @@ DIGEST_REASONS = {
 REMINDER = "Reminder: still firing."
 
 _KINDS_NAMED = 5
+_CHANNELS_NAMED = 3
+_CHANNEL_LIMIT = 100
 _TOTALS_NAMED = 8
 
 
@@ -38,7 +39,23 @@ def reason(content: Content) -> str:
         why = DIGEST_REASONS.get(content.reason, "Several groups were due at once and share this message.")
     else:
         why = REASONS.get(content.reason, "")
-    return f"{REMINDER} {why}".rstrip() if _only_reminds(content) else why
+    parts = (REMINDER if _only_reminds(content) else "", *_failovers(content), why)
+    return " ".join(part for part in parts if part)
+
+
+def _failovers(content: Content) -> Iterator[str]:
+    """In whose place this is told, and why: first of all, for whoever reads it may not expect such alerts here."""
+    told = sum(failover.news for failover in content.failovers)
+    for failover in content.failovers[:_CHANNELS_NAMED]:
+        what = (
+            "Told here"
+            if told >= content.news and len(content.failovers) == 1
+            else f"{failover.news:,} of these {'is' if failover.news == 1 else 'are'} told here"
+        )
+        why = failures.said(failover.channel_kind, failover.reason, failover.code) if failover.reason else ""
+        since = f", since {utc(failover.since)}" if failover.since is not None else ""
+        channel = one_line(failover.channel, _CHANNEL_LIMIT)
+        yield f"{what} because {channel} could not deliver{': ' + why if why else ''}{since}."
 
 
 def _only_reminds(content: Content) -> bool:

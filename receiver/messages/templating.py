@@ -1,5 +1,7 @@
 """The templates that ship with the package: HTML escapes by itself, an undefined name is an error."""
 
+from collections.abc import Sequence
+
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from receiver.messages.excerpt import Excerpt
@@ -12,6 +14,7 @@ _ENVIRONMENT = Environment(
 )
 _TEXT = _ENVIRONMENT.get_template("message.txt.j2")
 _HTML = _ENVIRONMENT.get_template("message.html.j2")
+_NOTICE = _ENVIRONMENT.get_template("notice.html.j2")
 
 
 def text(excerpt: Excerpt) -> str:
@@ -22,3 +25,8 @@ def text(excerpt: Excerpt) -> str:
 def html(excerpt: Excerpt) -> str:
     """The message as an HTML document."""
     return _HTML.render(m=excerpt)
+
+
+def notice(title: str, lines: Sequence[str], sent: str) -> str:
+    """A notice as an HTML document."""
+    return _NOTICE.render(title=title, lines=lines, sent=sent)

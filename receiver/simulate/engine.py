@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from receiver.core.alerts import Notification
-from receiver.core.content import Content, Told
+from receiver.core.content import Content, Incidents, Told
 from receiver.core.muting import Mute
 from receiver.core.policy import Policy
 from receiver.core.retrying import Failure
+from receiver.messages.notice import about
 from receiver.messages.wording import subject
 from receiver.simulate.input import ClockStep, Input, Outage, Reject, Reload, Restart, What
 from receiver.simulate.journal import Journal, Moved, accounts
@@ -65,7 +66,7 @@ class Sent:
     channel: str
     kind: str
     reason: str
-    content: Content
+    content: Content | Incidents
     groups: Sequence[dict[str, str]]
     members: Sequence[tuple[str, Told]]
     moved: Moved
@@ -110,7 +111,7 @@ class Simulation:
     _providers: Providers = field(default_factory=Providers)
     _journal: Journal = field(default_factory=Journal)
     # Of each channel's last message: at most one of a channel is open.
-    _contents: dict[str, Content] = field(default_factory=dict)
+    _contents: dict[str, Content | Incidents] = field(default_factory=dict)
     _rests: dict[str, Rest] = field(default_factory=dict)
     _sweep_at: int | None = None
     _made: int = 0
@@ -235,7 +236,7 @@ class Simulation:
             if not isinstance(claimed, Claimed):
                 return claimed
             self._contents[channel] = claimed.content
-            fixed = fix(tx, claimed, subject(claimed.content), b"", ())
+            fixed = fix(tx, claimed, title(claimed.content), b"", ())
             assert fixed is not None, "nothing has happened since the claim"
             return fixed
 
@@ -260,6 +261,11 @@ class Simulation:
             rows = sum(n for (channel, _), n in counted.items() if channel == name)
             if rows != books["pending"]:
                 raise Stuck(f"the books of {name} say that {books['pending']} are pending, but {rows} are")
+
+
+def title(content: Content | Incidents) -> str:
+    """The subject of a message."""
+    return subject(content) if isinstance(content, Content) else about(content).subject
 
 
 def _of_note(event: TimePassed) -> Iterator[TimePassed]:

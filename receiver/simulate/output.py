@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from receiver.core.content import Content
 from receiver.simulate.engine import Sent, Simulation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,7 +27,7 @@ def _message(at: int, sent: Sent) -> dict[str, object]:
         # A missing label is the empty value; it is not shown, as in Alertmanager's own groupLabels.
         "groups": [{name: value for name, value in labels.items() if value} for labels in sent.groups],
         "alerts": [{"fingerprint": fingerprint, "status": told} for fingerprint, told in sent.members],
-        "also_firing": sent.content.also_firing,
+        "also_firing": sent.content.also_firing if isinstance(sent.content, Content) else 0,
     }
 
 

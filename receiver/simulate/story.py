@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from receiver.core.alerts import Notification
-from receiver.core.content import Told
+from receiver.core.content import Content, Told
 from receiver.core.entries import Outcome
 from receiver.core.policy import Policy
 from receiver.core.retrying import FailureClass
 from receiver.messages.wording import duration, number, states, subject
-from receiver.simulate.engine import Failed, Happened, Sent, Simulation, Step, Throttled, TimePassed
+from receiver.simulate.engine import Failed, Happened, Sent, Simulation, Step, Throttled, TimePassed, title
 from receiver.simulate.input import Reload
 from receiver.simulate.phrases import became, changed, clock, day, happened, moment, notified
 
@@ -101,6 +101,9 @@ class Story:
         if sent.reason != "throttled":
             self._throttled.discard(sent.channel)
         content = sent.content
+        if not isinstance(content, Content):
+            self._add(step, "←", f"{sent.channel}  {title(content)}", became(sent.moved))
+            return
         unmuted = content.lines and all(line.after_mute for line in content.lines)
         words = ["the mute is over" if unmuted else WHY.get(sent.reason, sent.reason)]
         if content.kind == "digest":

@@ -15,9 +15,10 @@ from receiver.store.upserts import upserting
 
 @dataclass(slots=True)
 class ChannelState:
-    """One channel's row.
+    """One channel's row. ``kind`` is slack, email or console.
 
-    ``failures`` counts those in a row, ``failing_since`` is the first, ``failed_at`` the last; ``retry_at`` ends the
+    ``failures`` counts those in a row, ``failing_since`` is the first, ``failed_at`` the last; ``failure_reason`` and
+    ``failure_code`` say what the last one was, also when it is over. ``retry_at`` ends the
     rest after it, which urgent news cuts short where the channel ``probes``. ``accepted_at`` is when the provider last
     took a message, ``refusals`` counts those that it has refused since. ``throttled_at`` is the last instant at which
     something that was due had to wait for a token. ``largest_digest`` bounds the groups of a digest after one was
@@ -27,6 +28,7 @@ class ChannelState:
 
     id: int
     name: str
+    kind: str
     bucket: Bucket
     retry_for: int
     routing: str
@@ -34,6 +36,8 @@ class ChannelState:
     throttled_at: int | None = None
     failures: int = 0
     failure_class: str | None = None
+    failure_reason: str | None = None
+    failure_code: int | None = None
     failing_since: int | None = None
     failed_at: int | None = None
     retry_at: int | None = None

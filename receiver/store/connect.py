@@ -111,6 +111,7 @@ _NUMBERED = {
         schema.attempt,
         schema.departure,
         schema.mute,
+        schema.notice,
     )
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping, and_, bindparam, false, func, literal, select, true
 
 from receiver.core.alerts import Status
-from receiver.core.content import Line, Told
+from receiver.core.content import Failover, Line, Told
 from receiver.core.entries import Phase
 from receiver.store import schema
 from receiver.store.alerts import parse
@@ -88,6 +88,33 @@ _COUNT_ALSO_FIRING = (
     .select_from(_d.join(_e, _e.c.id == _d.c.episode_id))
     .where(_STILL_FIRING)
 )
+
+
+_STOOD_IN_FOR = (
+    select(
+        schema.channel.c.name,
+        schema.channel.c.failure_reason,
+        schema.channel.c.failure_code,
+        schema.channel.c.failing_since,
+        schema.channel.c.kind,
+        func.count().label("n"),
+    )
+    .select_from(_i.join(_d, _OF_ITEM).join(schema.channel, schema.channel.c.id == _d.c.stands_in_for))
+    .where(_i.c.message_id == bindparam("message"))
+    .group_by(schema.channel.c.id)
+    .order_by(func.count().desc(), schema.channel.c.name)
+)
+
+
+def failovers(tx: Tx, message: Message) -> tuple[Failover, ...]:
+    """The channels in whose place the message tells something, and how they fail or did."""
+    rows = tx.rows(_STOOD_IN_FOR, {"message": message.id, "channel": message.channel_id})
+    return tuple(
+        Failover(
+            row["name"], row["kind"], row["n"], row["failure_reason"] or "", row["failure_code"], row["failing_since"]
+        )
+        for row in rows
+    )
 
 
 def counts(tx: Tx, message: Message) -> dict[Told, int]:

@@ -1,11 +1,11 @@
 """Deliveries, and what left the pending without a message."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.entries import Delivery, Outcome, Phase
@@ -23,7 +23,8 @@ _REPEAT = Bulk(
     .values(duplicates=schema.delivery.c.duplicates + bindparam("times")),
     ("times", "episode", "channel"),
 )
-_d, _e, _a = schema.delivery, schema.episode, schema.alert
+_d, _e, _a, _g, _i = schema.delivery, schema.episode, schema.alert, schema.alert_group, schema.message_item
+_there, _owed = _d.alias("there"), _d.alias("owed")
 _WITH_ALERT = select(_d, _a.c.id, _a.c.labels).join(_e, _e.c.id == _d.c.episode_id).join(_a, _a.c.id == _e.c.alert_id)
 _DUE = select(schema.alert_group.c.id).where(
     schema.alert_group.c.channel_id == bindparam("channel"),
@@ -57,6 +58,69 @@ _OLDEST_OVER = select(func.min(_d.c.arrived_at)).where(
     _d.c.phase == Phase.WAITING,
     _d.c.claimed.is_(None),
     _d.c.status == Status.RESOLVED,
+)
+# Since when an entry is due: since its group is, or since it joined a group that was due already. What a clock that
+# stepped back has left in the future counts from its group's time.
+_JOINED = case((_d.c.since > bindparam("now"), _g.c.due_since), else_=_d.c.since)
+_DUE_SINCE = func.max(_g.c.due_since, _JOINED)
+_PATIENCE = case((and_(_d.c.urgent, _d.c.status == Status.FIRING), bindparam("urgent_after")), else_=bindparam("after"))
+_OVERDUE_AT: ColumnElement[int] = _DUE_SINCE + _PATIENCE
+_NOT_GETTING_THROUGH = and_(
+    schema.NOT_IDLE,
+    _d.c.channel_id == bindparam("channel"),
+    _d.c.phase.in_((Phase.WAITING, Phase.SENDING)),
+    _g.c.due_since.is_not(None),
+    or_(_d.c.copied.is_(None), _d.c.copied < _d.c.version, _d.c.copied_to != bindparam("fallback")),
+    # Something stands in its way: the whole channel, or what it was in.
+    or_(
+        bindparam("all"),
+        _g.c.failures > 0,
+        _g.c.refused_at.is_not(None),
+        exists().where(schema.message.c.id == _g.c.message_id, schema.message.c.attempts > 0),
+    ),
+)
+_OVERDUE = (
+    _WITH_ALERT.join(_g, _g.c.id == _d.c.group_id)
+    .where(_NOT_GETTING_THROUGH, bindparam("now") >= _OVERDUE_AT)
+    .order_by(_d.c.episode_id)
+)
+_NEXT_OVERDUE_AT = (
+    select(func.min(_OVERDUE_AT))
+    .select_from(_d.join(_g, _g.c.id == _d.c.group_id))
+    .where(_NOT_GETTING_THROUGH, bindparam("now") < _OVERDUE_AT)
+)
+_RELIEVED = (
+    select(_d, _a.c.id, _a.c.labels)
+    .select_from(
+        _i.join(_there, and_(_there.c.episode_id == _i.c.episode_id, _there.c.channel_id == bindparam("fallback")))
+        .join(_d, and_(_d.c.episode_id == _i.c.episode_id, _d.c.copied_to == _there.c.channel_id))
+        .join(_e, _e.c.id == _d.c.episode_id)
+        .join(_a, _a.c.id == _e.c.alert_id)
+    )
+    .where(
+        _i.c.message_id == bindparam("message"),
+        _d.c.phase == Phase.WAITING,
+        _d.c.claimed.is_(None),
+        _d.c.told.is_(None),
+        _d.c.status == Status.RESOLVED,
+        ~exists().where(
+            _owed.c.episode_id == _d.c.owes, _owed.c.channel_id == _d.c.channel_id, _owed.c.told == Status.FIRING
+        ),
+    )
+    .order_by(_d.c.channel_id, _d.c.episode_id)
+)
+_OF_DEAD_ITEMS = (
+    select(_d, _a.c.id, _a.c.labels, _a.c.episode_id.label("latest"))
+    .join(_e, _e.c.id == _d.c.episode_id)
+    .join(_a, _a.c.id == _e.c.alert_id)
+    .join(_i, and_(_i.c.episode_id == _d.c.episode_id, _i.c.message_id == bindparam("message")))
+    .where(_d.c.channel_id == bindparam("channel"), _i.c.outcome == Outcome.DEAD)
+    .order_by(_d.c.episode_id)
+)
+_OF_LOST_ITEMS = (
+    _WITH_ALERT.join(_i, and_(_i.c.episode_id == _d.c.episode_id, _i.c.message_id == bindparam("message")))
+    .where(_d.c.channel_id == bindparam("channel"), _i.c.outcome == bindparam("outcome"))
+    .order_by(_d.c.episode_id)
 )
 _UNMUTE = (
     update(_d)
@@ -121,6 +185,12 @@ def too_old(tx: Tx, channel_id: int, latest: int) -> list[Entry]:
     return [_with_alert(row) for row in tx.tuples(_TOO_OLD, {"channel": channel_id, "latest": latest})]
 
 
+def again(tx: Tx, entries: Sequence[Entry]) -> list[Entry]:
+    """The same entries as their rows are now."""
+    found = load(tx, [entry.delivery.episode_id for entry in entries])
+    return [entry._replace(delivery=found[entry.delivery.channel_id, entry.delivery.episode_id]) for entry in entries]
+
+
 def _with_alert(row: Any) -> Entry:
     *columns, alert_id, labels = row
     return Entry(_delivery(*columns), alert_id, parse(labels))
@@ -177,6 +247,51 @@ def oldest_over(tx: Tx, channel_id: int) -> int | None:
     """The arrival of the oldest entry that waits on the channel to say that something is over."""
     at: int | None = tx.scalar(_OLDEST_OVER, {"channel": channel_id})
     return at
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how long news may be due before it goes to the ``fallback`` channel, in milliseconds.
+
+    ``all``: the channel as a whole does not get through; else only what has failed by itself counts.
+    """
+
+    fallback: int
+    after: int
+    urgent_after: int
+    all: bool
+
+
+def overdue(tx: Tx, channel_id: int, patience: Patience, now: int) -> list[Entry]:
+    """What the channel has not got through for so long that its fallback is to tell it, and was not given yet."""
+    return [_with_alert(row) for row in tx.tuples(_OVERDUE, _asked(channel_id, patience, now))]
+
+
+def next_overdue_at(tx: Tx, channel_id: int, patience: Patience, now: int) -> int | None:
+    """When more is overdue, if nothing gets through."""
+    at: int | None = tx.scalar(_NEXT_OVERDUE_AT, _asked(channel_id, patience, now))
+    return at
+
+
+def _asked(channel_id: int, patience: Patience, now: int) -> dict[str, Any]:
+    return {"channel": channel_id, "now": now, **asdict(patience)}
+
+
+def relieved(tx: Tx, fallback_id: int, message_id: int) -> list[Entry]:
+    """What other channels still have to tell of lives that are over, and the fallback's message has told for them."""
+    return [_with_alert(row) for row in tx.tuples(_RELIEVED, {"fallback": fallback_id, "message": message_id})]
+
+
+def of_lost_items(tx: Tx, channel_id: int, message_id: int, outcome: Outcome) -> list[Entry]:
+    """The deliveries of a message's items that ended so."""
+    where = {"channel": channel_id, "message": message_id, "outcome": outcome}
+    return [_with_alert(row) for row in tx.tuples(_OF_LOST_ITEMS, where)]
+
+
+def dead(tx: Tx, channel_id: int, message_id: int) -> list[tuple[Entry, int]]:
+    """What died with the message, each with the alert's latest episode."""
+    rows = tx.tuples(_OF_DEAD_ITEMS, {"channel": channel_id, "message": message_id})
+    return [(_with_alert(row[:-1]), row[-1]) for row in rows]
 
 
 def unmute(tx: Tx, channel_id: int, now: int) -> list[int]:

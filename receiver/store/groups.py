@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, or_, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.entries import Phase
@@ -48,6 +48,21 @@ _CLAMP_DUE = (
         _g.c.due_at > _LATEST,
     )
     .values(due_at=_LATEST)
+)
+_DUE_FROM_NOW = (
+    update(_g)
+    .where(_g.c.channel_id == bindparam("channel"), _g.c.due_since < bindparam("now"))
+    .values(due_since=bindparam("now"))
+)
+# A group that is not due yet has both instants alike.
+_CLAMP_DUE_SINCE = (
+    update(_g)
+    .where(
+        _g.c.channel_id == bindparam("channel"),
+        _g.c.due_since > bindparam("now"),
+        or_(_g.c.due_at.is_(None), _g.c.due_since != _g.c.due_at),
+    )
+    .values(due_since=case((_g.c.due_since > _g.c.due_at, _g.c.due_at), else_=bindparam("now")))
 )
 _OPENING = and_(_d.c.status == Status.FIRING, _d.c.told.is_(None))
 
@@ -120,6 +135,16 @@ def clamp_due(tx: Tx, channel_id: int, latest: int, refused: int) -> None:
     A clock that stepped back has lengthened its wait.
     """
     tx.run(_CLAMP_DUE, {"channel": channel_id, "latest": latest, "refused": refused})
+
+
+def due_from_now(tx: Tx, channel_id: int, now: int) -> None:
+    """While there was no process, nothing was due: no channel had the chance to tell it."""
+    tx.run(_DUE_FROM_NOW, {"channel": channel_id, "now": now})
+
+
+def clamp_due_since(tx: Tx, channel_id: int, now: int) -> None:
+    """No group of the channel was due in the future: a clock that stepped back makes no failover late."""
+    tx.run(_CLAMP_DUE_SINCE, {"channel": channel_id, "now": now})
 
 
 def _group(row: RowMapping) -> Group:

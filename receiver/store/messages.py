@@ -1,14 +1,14 @@
 """Messages: the deliveries they tell, their fixed bytes, their attempts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sqlalchemy import and_, bindparam, case, exists, false, func, insert, or_, select, update
+from sqlalchemy import RowMapping, and_, bindparam, case, exists, false, func, insert, or_, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.content import Told
-from receiver.core.entries import Outcome, Phase
+from receiver.core.entries import Delivery, Outcome, Phase
 from receiver.core.retrying import Failure
 from receiver.store import schema
 from receiver.store.connect import Tx
@@ -32,12 +32,16 @@ class State(StrEnum):
 
 
 class Answer(StrEnum):
-    """A recipient's own answer to a message; ``OVERTAKEN``: it took a newer message of the group first."""
+    """A recipient's own answer to a message.
+
+    ``OVERTAKEN``: it took a newer message of the group first. ``EXPIRED``: it said "later" until nobody asked any more.
+    """
 
     AWAITED = "awaited"
     ACCEPTED = "accepted"
     REFUSED = "refused"
     OVERTAKEN = "overtaken"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ _HASTEN = (
     .where(_m.c.channel_id == bindparam("channel"), schema.IS_OPEN, _m.c.retry_at > bindparam("latest"))
     .values(retry_at=bindparam("latest"))
 )
+_BY_UID = select(*_COLUMNS).where(_m.c.uid == bindparam("uid"))
+_OLDEST_UNDER_WAY = select(func.min(_m.c.claimed_at)).where(
+    _m.c.channel_id == bindparam("channel"), schema.IS_OPEN, _m.c.state != State.PARTIAL
+)
+_EXPLAIN = update(_m).where(_m.c.id == bindparam("message")).values(reason=bindparam("why"))
 _PAYLOAD = select(_m.c.payload).where(_m.c.id == bindparam("message"))
 _INSERT = _m.insert()
 _CARRY = inserting(schema.message_group)
@@ -120,6 +129,7 @@ _CLAIM_ITEMS = insert(_i).from_select(
 _CLAIM_DELIVERIES = (
     update(_d).where(_OF_GROUPS, _d.c.phase == Phase.WAITING).values(phase=Phase.SENDING, claimed=_d.c.version)
 )
+_INSERT_ITEM = inserting(_i)
 _MEMBER = and_(
     _i.c.message_id == bindparam("message"),
     _d.c.episode_id == _i.c.episode_id,
@@ -207,8 +217,22 @@ _ANSWERED = (
 
 def open_messages(tx: Tx, channel_id: int) -> list[Message]:
     """The channel's messages that are neither sent nor given up, the one longest due for another attempt first."""
-    rows = tx.rows(_OPEN, {"channel": channel_id})
-    return [Message(**{**row, "state": State(row["state"])}) for row in rows]
+    return [_message(row) for row in tx.rows(_OPEN, {"channel": channel_id})]
+
+
+def oldest_under_way(tx: Tx, channel_id: int) -> int | None:
+    """When the oldest message of the channel was claimed that nobody is known to have."""
+    at: int | None = tx.scalar(_OLDEST_UNDER_WAY, {"channel": channel_id})
+    return at
+
+
+def by_uid(tx: Tx, uid: str) -> Message | None:
+    """The message with this id."""
+    return next((_message(row) for row in tx.rows(_BY_UID, {"uid": uid})), None)
+
+
+def _message(row: RowMapping) -> Message:
+    return Message(**{**row, "state": State(row["state"])})
 
 
 def is_open(tx: Tx, message: Message) -> bool:
@@ -242,6 +266,39 @@ def claim(tx: Tx, message: Message, *, send_resolved: bool) -> None:
     tx.run(_INSERT, {name: getattr(message, name) for name in Message.__slots__})
     tx.run(_CLAIM_ITEMS, {"message": message.id, "ends_unwanted": not send_resolved})
     tx.run(_CLAIM_DELIVERIES, {"message": message.id})
+
+
+def claim_notice(tx: Tx, message: Message) -> None:
+    """Insert a message that tells no alert."""
+    tx.run(_INSERT, {name: getattr(message, name) for name in Message.__slots__})
+
+
+def explain(tx: Tx, message: Message, reason: str) -> Message:
+    """The message with another reason why it goes out."""
+    tx.run(_EXPLAIN, {"message": message.id, "why": reason})
+    return replace(message, reason=reason)
+
+
+def bury_unsent(tx: Tx, message: Message, lost: Iterable[Delivery], outcome: Outcome, now: int) -> None:
+    """Insert a message that was never sent, for what has ended so without one."""
+    claim_notice(tx, message)
+    settle(tx, message, State.DEAD, now)
+    tx.bulk(
+        _INSERT_ITEM,
+        [
+            (
+                message.id,
+                each.episode_id,
+                each.version,
+                each.status,
+                str(each.status),
+                each.since,
+                each.severity,
+                outcome,
+            )
+            for each in lost
+        ],
+    )
 
 
 def carry(tx: Tx, message_id: int, groups: Sequence[tuple[int, bool, int]]) -> None:

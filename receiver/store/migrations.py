@@ -19,8 +19,8 @@ def _first_schema(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-# Stores from before the first release have the version 1; no step leads away from there.
-UNRELEASED = 1
+# Stores from before the first release have versions up to 2; no step leads away from there.
+UNRELEASED = 2
 STEPS: tuple[Callable[[Connection], None], ...] = (_first_schema,)
 NEWEST = UNRELEASED + len(STEPS)
 
@@ -31,7 +31,7 @@ def migrate(connection: Connection, now: int) -> None:
     found = UNRELEASED
     if inspect(connection).has_table(table.name):
         found = connection.execute(select(func.max(table.c.version))).scalar() or 0
-        if found == UNRELEASED:
+        if found <= UNRELEASED:
             raise UnknownSchema("the store was written before the first release: begin with a new file")
     if found > NEWEST:
         raise UnknownSchema(

@@ -51,6 +51,7 @@ channel = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
     Column("retired_at", Instant),
     Column("retry_for", BigInteger, nullable=False),
     Column("routing", Text, nullable=False),
@@ -60,6 +61,8 @@ channel = Table(
     Column("throttled_at", Instant),
     Column("failures", Integer, nullable=False),
     Column("failure_class", Text),
+    Column("failure_reason", Text),
+    Column("failure_code", Integer),
     Column("failing_since", Instant),
     Column("failed_at", Instant),
     Column("retry_at", Instant),
@@ -135,6 +138,7 @@ alert_group = Table(
     Column("severity", Integer, nullable=False),
     Column("due_at", Instant),
     Column("due_reason", Text),
+    Column("due_since", Instant),
     Column("last_sent_at", Instant),
     Column("last_urgent_at", Instant),
     Column("urgent_in_row", Integer, nullable=False),
@@ -177,6 +181,9 @@ delivery = Table(
     Column("muted", Boolean, nullable=False),
     Column("owes", Id),
     Column("arrived_at", Instant, nullable=False),
+    Column("stands_in_for", Id),
+    Column("copied", Integer),
+    Column("copied_to", Id),
     PrimaryKeyConstraint("episode_id", "channel_id"),
     sqlite_with_rowid=False,
 )
@@ -332,6 +339,29 @@ mute = Table(
     Column("ended_at", Instant),
 )
 Index("mute_not_ended", mute.c.id, sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"))
+
+# What the receiver says of itself. Of a kind at most one in ten minutes is told; what happens meanwhile is added up in
+# the next one. ``message_id`` while it is on its way, ``told_at`` once it was told or given up.
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("message_id", Id),
+    Column("told_at", Instant),
+)
+Index("notice_of_kind", notice.c.channel_id, notice.c.kind, notice.c.told_at)
+Index(
+    "notice_not_told",
+    notice.c.channel_id,
+    notice.c.due_at,
+    sqlite_where=text("told_at IS NULL"),
+    postgresql_where=text("told_at IS NULL"),
+)
 
 # Not written yet; here because the shape of the books is decided once.
 heartbeat = Table(

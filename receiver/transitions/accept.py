@@ -5,14 +5,14 @@ judged one by one in order, and what changed is written in bulk.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import msgspec
 
 from receiver.core import entries, episodes, grouping
 from receiver.core.alerts import Alert, Notification, Status, identity
-from receiver.core.entries import Delivery, Outcome
+from receiver.core.entries import Delivery, Origin, Outcome
 from receiver.core.episodes import Change, Closing, Episode
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.routing import Verdict, addressed, route
@@ -66,8 +66,9 @@ def accept(tx: Tx, notifications: Sequence[Notification], policy: Policy, now: i
     read = [reading.events(notification) for notification in notifications]
     every = [event for events in read for event in events]
     group_keys = {key for event in every for _, _, key in event.takers}
-    batch = Batch(tx, now, dict(reading.channels), {event.key for event in every}, group_keys)
-    intake = _Intake(batch, reading.spelled, policy, now)
+    by_id = dict(reading.channels)
+    batch = Batch(tx, now, by_id, {event.key for event in every}, group_keys)
+    intake = _Intake(batch, by_id, reading.spelled, policy, now)
     for event in every:
         intake.take(event)
     _note(batch.postings, every, notifications, policy)
@@ -138,11 +139,23 @@ def _note(postings: Postings, events: Sequence[_Event], notifications: Sequence[
             postings.house(House.SEVERITY_UNKNOWN)
 
 
+def _id(episode: Episode | None) -> int | None:
+    return None if episode is None else episode.id
+
+
 class _Intake:
     """Judges events, in order."""
 
-    def __init__(self, batch: Batch, spelled: Callable[[tuple[Verdict, ...]], str], policy: Policy, now: int) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        channels: Mapping[int, ChannelPolicy],
+        spelled: Callable[[tuple[Verdict, ...]], str],
+        policy: Policy,
+        now: int,
+    ) -> None:
         self._batch = batch
+        self._channels = channels
         self._spelled = spelled
         self._reorder_window = policy.reorder_window
         self._ignored = policy.ignore_labels
@@ -163,6 +176,21 @@ class _Intake:
                 self._held(channel_id, channel, group_key, event, tracked)
             else:
                 self._firing(channel_id, channel, group_key, event, tracked)
+        if event.alert.status is Status.RESOLVED:
+            self._resolved_elsewhere(event, tracked, change)
+
+    def _resolved_elsewhere(self, event: _Event, tracked: TrackedAlert, change: Change) -> None:
+        """Who told of the alert in place of another channel is given its resolve too."""
+        taken = {channel_id for channel_id, _, _ in event.takers}
+        for delivery in self._batch.stand_ins(tracked.episode):
+            channel = self._channels.get(delivery.channel_id)
+            if channel is None or delivery.channel_id in taken:
+                continue
+            self._batch.accept(delivery.channel_id, Origin.FALLBACK)
+            stood_in_for = self._channels.get(delivery.stands_in_for or 0, channel)
+            wanted = replace(channel, send_resolved=stood_in_for.send_resolved)
+            self._resolved(delivery.channel_id, wanted, tracked, change)
+            self._batch.keep_step(delivery)
 
     def _live(self, tracked: TrackedAlert, event: _Event) -> Change:
         """Open, hold, confirm or close an episode as the event says."""
@@ -212,7 +240,7 @@ class _Intake:
     def _held(
         self, channel_id: int, channel: ChannelPolicy, group_key: str, event: _Event, tracked: TrackedAlert
     ) -> None:
-        delivery = self._batch.delivery(channel_id, tracked.held)
+        delivery = self._batch.delivery(channel_id, _id(tracked.held))
         if delivery is not None and delivery.waits:
             self._batch.repeat(delivery)
             return
@@ -222,7 +250,7 @@ class _Intake:
         self, channel_id: int, channel: ChannelPolicy, group_key: str, event: _Event, tracked: TrackedAlert
     ) -> None:
         batch = self._batch
-        delivery = batch.delivery(channel_id, tracked.episode)
+        delivery = batch.delivery(channel_id, _id(tracked.episode))
         reminds = delivery is not None and grouping.reminds(batch.group_of(delivery), channel, self._now)
         ruling = entries.rule_firing(delivery, reminds=reminds)
         if ruling is entries.OPENING:
@@ -245,13 +273,14 @@ class _Intake:
             # Said once, of the group that comes first: which groups were cut nobody knows.
             self._said_cut.add((id(notification), channel_id))
             batch.truncate(group, notification.truncated)
-        delivery = batch.deliver_to(group, episode)
+        delivery = batch.deliver_to(group, episode.id)
         delivery.severity, delivery.urgent = event.severity, channel.is_urgent(event.alert.labels)
+        delivery.stands_in_for = None
         return delivery
 
     def _resolved(self, channel_id: int, channel: ChannelPolicy, tracked: TrackedAlert, change: Change) -> None:
         batch, since = self._batch, self._now
-        delivery = batch.delivery(channel_id, tracked.episode)
+        delivery = batch.delivery(channel_id, _id(tracked.episode))
         ruling = entries.rule_resolved(
             delivery,
             change,
@@ -259,6 +288,7 @@ class _Intake:
             group_wait=channel.group_wait,
             send_resolved=channel.send_resolved,
             now=self._now,
+            relieved=delivery is not None and batch.is_relieved(delivery),
         )
         if delivery is None:
             episode_id = tracked.episode.id if tracked.episode else None

@@ -33,8 +33,9 @@ class Batch:
         channels: Mapping[int, ChannelPolicy],
         alert_keys: Iterable[str],
         group_keys: Iterable[str] = (),
+        episode_ids: Iterable[int] = (),
     ) -> None:
-        """Read what is known of these alerts and groups."""
+        """Read what is known of these alerts and groups, and of episodes whose alerts nothing happens to."""
         self._tx = tx
         self._now = now
         self._channels = channels
@@ -42,7 +43,7 @@ class Batch:
         lives = [life for known in self._known.values() for life in (known.episode, known.held) if life is not None]
         self._deliveries: dict[tuple[int, int], Delivery] = {}
         self._of_episode: dict[int, list[Delivery]] = defaultdict(list)
-        self._load_deliveries([life.id for life in lives])
+        self._load_deliveries([*(life.id for life in lives), *episode_ids])
         self._group_of_key = {group.key: group for group in groups.by_key(tx, list(group_keys))}
         self._groups = {group.id: group for group in self._group_of_key.values()}
         # Deliveries made under another group_by stay in the group that they were grouped into.
@@ -122,6 +123,7 @@ class Batch:
             owes = before.episode_id if before.waits or before.owes_end else before.owes
             if owes is not None and (before.channel_id, episode.id) not in self._deliveries:
                 heir = Delivery(before.channel_id, episode.id, before.group_id, severity=before.severity, owes=owes)
+                heir.stands_in_for = before.stands_in_for
                 self._add(heir)
                 self._moved[heir.channel_id, heir.episode_id] = heir
 
@@ -160,9 +162,19 @@ class Batch:
         episode.closed_at, episode.closing = self._now, Closing.LOST_RESOLVE
         self._moved_lives[episode.id] = episode
 
-    def delivery(self, channel_id: int, episode: Episode | None) -> Delivery | None:
+    def delivery(self, channel_id: int, episode_id: int | None) -> Delivery | None:
         """What the channel knows of the episode."""
-        return None if episode is None else self._deliveries.get((channel_id, episode.id))
+        return None if episode_id is None else self._deliveries.get((channel_id, episode_id))
+
+    def stand_ins(self, episode: Episode | None) -> list[Delivery]:
+        """What channels know of the episode that tell it in place of others."""
+        known = () if episode is None else self._of_episode.get(episode.id, ())
+        return [delivery for delivery in known if delivery.stands_in_for is not None]
+
+    def is_relieved(self, delivery: Delivery) -> bool:
+        """Whether the fallback channel has told of the firing in place of this one."""
+        copy = None if delivery.copied_to is None else self.delivery(delivery.copied_to, delivery.episode_id)
+        return copy is not None and copy.told is not None
 
     def owes_end(self, delivery: Delivery) -> bool:
         """Whether people may still believe in an earlier life of the alert, because of this channel."""
@@ -172,6 +184,17 @@ class Batch:
     def earlier(self, delivery: Delivery) -> Delivery | None:
         """The channel's delivery of an earlier life of the alert, of which it told or has something waiting."""
         return None if delivery.owes is None else self._deliveries.get((delivery.channel_id, delivery.owes))
+
+    def copied(self, delivery: Delivery, to: int) -> None:
+        """What waits here, or is on its way, was given to the fallback channel."""
+        delivery.copied, delivery.copied_to = delivery.version, to
+        self._moved[delivery.channel_id, delivery.episode_id] = delivery
+
+    def keep_step(self, stand_in: Delivery) -> None:
+        """The stand-in has heard what the channel that it stands in for has heard: there is nothing to copy again."""
+        origin = self.delivery(stand_in.stands_in_for or 0, stand_in.episode_id)
+        if origin is not None and origin.copied_to == stand_in.channel_id and origin.waits:
+            self.copied(origin, stand_in.channel_id)
 
     def group(self, channel_id: int, key: str, values: Mapping[str, str]) -> Group:
         """The group of the channel with this key, made if it is new."""
@@ -191,11 +214,11 @@ class Batch:
             group.truncated = n
             self._touched[group.id] = group
 
-    def deliver_to(self, group: Group, episode: Episode) -> Delivery:
+    def deliver_to(self, group: Group, episode_id: int) -> Delivery:
         """The channel's delivery of the episode, in this group, with nothing waiting yet."""
-        delivery = self._deliveries.get((group.channel_id, episode.id))
+        delivery = self._deliveries.get((group.channel_id, episode_id))
         if delivery is None:
-            delivery = Delivery(group.channel_id, episode.id, group.id)
+            delivery = Delivery(group.channel_id, episode_id, group.id)
             self._add(delivery)
         earlier = self.earlier(delivery)
         # Nothing of an alert passes what is on its way of it.
@@ -203,9 +226,9 @@ class Batch:
         delivery.group_id = earlier.group_id if earlier is not None and in_flight else group.id
         return delivery
 
-    def accept(self, channel_id: int) -> None:
+    def accept(self, channel_id: int, origin: Origin = Origin.WEBHOOK) -> None:
         """A channel takes an event: an entry begins."""
-        self.postings.accepted(channel_id, Origin.WEBHOOK)
+        self.postings.accepted(channel_id, origin)
 
     def wait(self, delivery: Delivery, status: Status, since: int) -> None:
         """The new entry waits here, where none does; ``since`` is the arrival of the oldest news that it tells."""

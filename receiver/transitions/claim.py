@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from receiver.core import throttling
-from receiver.core.content import Content, Told
+from receiver.core.content import Content, Failover, Incidents, NoticeKind, Told
 from receiver.core.grouping import Group, Reason, WaitUntil
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.retrying import LONGEST_RETRY
 from receiver.core.throttling import Fold, Queue
-from receiver.store import channels, contents, groups, messages, schema
+from receiver.store import channels, contents, groups, messages, notices, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.messages import Message, State
+from receiver.store.notices import Waiting
 from receiver.transitions.mute import hold_back
+from receiver.transitions.notify import INTERVAL
 from receiver.transitions.release import deliver, release
 from receiver.transitions.reroute import follow
 
@@ -35,7 +37,7 @@ class Claimed:
     """
 
     message: Message
-    content: Content
+    content: Content | Incidents
     plain: bool = False
 
 
@@ -75,7 +77,8 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
         return Rest(state.retry_at, heeds_news=state.probes)
     queue = groups.queue(tx, state.id, now)
     again = _to_repeat(open_messages, queue, channel, now)
-    if again is None and not queue.groups:
+    notice = notices.first_due(tx, state.id, now) if again is None and not queue.urgent else None
+    if again is None and notice is None and not queue.groups:
         return _rest(tx, state, open_messages)
     if again is not None:
         token_at = throttling.token_at(state.bucket, channel.throttle, now)
@@ -83,6 +86,11 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
             return _throttled(tx, state, channel, token_at, now)
         _take_token(tx, state, channel, now)
         return Repeat(again, messages.payload(tx, again), tuple(messages.awaited(tx, again)), in_doubt=True)
+    if notice is not None and throttling.token_at(state.bucket, channel.throttle, now) <= now:
+        _take_token(tx, state, channel, now)
+        return _claim_notice(tx, state, notice, uid, channel, now)
+    if not queue.groups:
+        return _throttled(tx, state, channel, throttling.token_at(state.bucket, channel.throttle, now), now)
     gather = throttling.gathers(channel, state.failing_since, now, catching_up=state.catching_up)
     plan = throttling.plan(queue, state.bucket, channel, state.last_digest_at, now, gather=gather)
     if isinstance(plan, WaitUntil):
@@ -98,7 +106,12 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
         state.throttled_at = None
     _take_token(tx, state, channel, now)
     message = _mark(tx, state, chosen, reason, uid, channel, now)
-    content = _compose(tx, message, chosen, state.name, mutes, policy, now)
+    failovers: tuple[Failover, ...] = ()
+    if any(each.fallback for each in policy.channels):
+        failovers = contents.failovers(tx, message)
+        if failovers and reason not in (Reason.RECOVERED, Reason.CATCH_UP):
+            message = messages.explain(tx, message, Reason.FAILOVER)
+    content = _compose(tx, message, chosen, state.name, mutes, failovers, policy, now)
     return Claimed(message, content, plain=len(chosen) == 1 and chosen[0].refused_at is not None)
 
 
@@ -106,6 +119,7 @@ def _heed_the_clock(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: in
     """Waits on disk are no longer than their own length, also where the clock has stepped back."""
     longest = max(channel.group_wait, channel.group_interval)
     groups.clamp_due(tx, state.id, now + longest, now + max(longest, LONGEST_RETRY))
+    notices.clamp_due(tx, state.id, now + INTERVAL)
     if state.bucket.at > now:
         state.bucket = replace(state.bucket, at=now)
         channels.save(tx, [state])
@@ -156,7 +170,8 @@ def _rest(tx: Tx, state: ChannelState, open_messages: Sequence[Message]) -> Rest
     if state.catching_up or state.throttled_at is not None:
         state.catching_up, state.throttled_at = False, None
         channels.save(tx, [state])
-    instants = [groups.next_due_at(tx, state.id), *(message.retry_at for message in open_messages)]
+    instants = [groups.next_due_at(tx, state.id), notices.next_due_at(tx, state.id)]
+    instants += [message.retry_at for message in open_messages]
     return Rest(min((instant for instant in instants if instant is not None), default=None))
 
 
@@ -184,6 +199,26 @@ def _reason(state: ChannelState, chosen: Sequence[Group]) -> Reason:
     assert first.due_reason is not None, "a due group has its reason"
     waited = state.throttled_at is not None and first.due_at <= state.throttled_at
     return Reason.THROTTLED if waited or len(chosen) > 1 else first.due_reason
+
+
+def _claim_notice(tx: Tx, state: ChannelState, notice: Waiting, uid: str, channel: ChannelPolicy, now: int) -> Claimed:
+    """Make the message of what the receiver has to say of itself."""
+    message = Message(
+        id=tx.new_id(schema.message),
+        uid=uid,
+        channel_id=state.id,
+        channel_kind=channel.kind,
+        kind="notice",
+        reason=Reason.WAIT,
+        state=State.CLAIMED,
+        items=0,
+        truncated=0,
+        claimed_at=now,
+        groups=0,
+    )
+    messages.claim_notice(tx, message)
+    notices.claim(tx, notice, message.id)
+    return Claimed(message, Incidents(state.name, uid, now, NoticeKind(notice.kind), notice.n, notice.details))
 
 
 def _mark(
@@ -214,7 +249,14 @@ def _mark(
 
 
 def _compose(
-    tx: Tx, message: Message, chosen: Sequence[Group], channel_name: str, mutes: int, policy: Policy, now: int
+    tx: Tx,
+    message: Message,
+    chosen: Sequence[Group],
+    channel_name: str,
+    mutes: int,
+    failovers: tuple[Failover, ...],
+    policy: Policy,
+    now: int,
 ) -> Content:
     levels = policy.severity.levels
     counts = contents.counts(tx, message)
@@ -241,7 +283,13 @@ def _compose(
         groups=len(chosen),
         urgent=urgent,
         mutes=mutes,
+        failovers=failovers,
     )
+
+
+def hasten(tx: Tx, channel_name: str, now: int) -> None:
+    """The provider answers again: what rests after a failure is tried now."""
+    channels.probe(tx, [channels.load(tx)[channel_name].id], now)
 
 
 def fix(tx: Tx, claimed: Claimed, subject: str, payload: bytes, recipients: Sequence[str]) -> Repeat | None:

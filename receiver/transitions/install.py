@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from receiver.core import throttling
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.store import channels, messages, probe, schema
+from receiver.store import channels, groups, messages, probe, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.transitions.reroute import reroute
@@ -18,6 +18,7 @@ def resume(tx: Tx, policy: Policy, now: int) -> None:
         state = known.get(channel.name)
         if state is not None and last is not None and now - last > channel.group_interval:
             state.catching_up = True
+            groups.due_from_now(tx, state.id, now)
     channels.save(tx, known.values())
 
 
@@ -40,7 +41,7 @@ def install(tx: Tx, policy: Policy, now: int) -> None:
             messages.hasten(tx, state.id, now)
         else:
             bucket = throttling.full(channel.throttle, now)
-            known[name] = ChannelState(tx.new_id(schema.channel), name, bucket, channel.retry_for, rules)
+            known[name] = ChannelState(tx.new_id(schema.channel), name, channel.kind, bucket, channel.retry_for, rules)
     for name, state in known.items():
         if name not in configured and state.retired_at is None:
             state.retired_at = now
@@ -51,7 +52,7 @@ def install(tx: Tx, policy: Policy, now: int) -> None:
 
 def _bring_up_to_date(state: ChannelState, channel: ChannelPolicy, rules: str) -> None:
     state.retired_at = None
-    state.retry_for, state.routing = channel.retry_for, rules
+    state.kind, state.retry_for, state.routing = channel.kind, channel.retry_for, rules
     # Somebody may have put right what was wrong.
     state.retry_at = None
 

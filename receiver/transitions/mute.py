@@ -9,8 +9,10 @@ from receiver.core.muting import Mute
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.store import channels, deliveries, groups, mutes
 from receiver.store.connect import Tx
-from receiver.store.deliveries import Departure, Entry
+from receiver.store.deliveries import Entry
 from receiver.store.ledger import Postings
+from receiver.transitions.due import heed
+from receiver.transitions.leave import departure, reschedule
 
 
 def mute(tx: Tx, new: Mute, now: int) -> int:
@@ -37,8 +39,7 @@ def end_mutes(tx: Tx, policy: Policy, now: int) -> tuple[dict[str, int], int | N
             next_at = each.ends_at if next_at is None else min(next_at, each.ends_at)
             continue
         mutes.end(tx, id_, each.ends_at, now)
-        for name, due_at in _let_go(tx, each, policy, now).items():
-            due[name] = min(due_at, due.get(name, due_at))
+        heed(due, _let_go(tx, each, policy, now))
     return due, next_at
 
 
@@ -77,29 +78,17 @@ def _hold(tx: Tx, muted: Sequence[Entry], channel: ChannelPolicy, now: int) -> N
         return
     postings, departures = Postings(), []
     owed = deliveries.load(tx, sorted({entry.delivery.owes for entry in muted if entry.delivery.owes is not None}))
-    for delivery, alert_id, _ in muted:
+    for entry in muted:
+        delivery = entry.delivery
         earlier = None if delivery.owes is None else owed.get((delivery.channel_id, delivery.owes))
         believed = delivery.may_have_told or (earlier is not None and earlier.owes_end)
         if delivery.status is Status.RESOLVED and not believed:
             delivery.phase = Phase.IDLE
             postings.outcome(delivery.channel_id, Outcome.MUTED)
-            departures.append(
-                Departure(
-                    delivery.channel_id,
-                    alert_id,
-                    delivery.episode_id,
-                    delivery.status,
-                    Outcome.MUTED,
-                    ENDED_BEFORE_TOLD,
-                )
-            )
+            departures.append(departure(entry, Outcome.MUTED, ENDED_BEFORE_TOLD))
         else:
             delivery.phase, delivery.muted = Phase.HELD, True
     deliveries.save(tx, [delivery for delivery, _, _ in muted])
     deliveries.depart(tx, departures, now)
     postings.post(tx, now)
-    quieter = groups.by_id(tx, sorted({delivery.group_id for delivery, _, _ in muted}))
-    groups.recount(tx, quieter)
-    for group in quieter:
-        grouping.schedule(group, channel, now)
-    groups.save(tx, quieter)
+    reschedule(tx, muted, channel, now)

@@ -3,7 +3,7 @@
 from receiver.core import grouping
 from receiver.core.entries import Outcome
 from receiver.core.policy import ChannelPolicy
-from receiver.store import groups, messages
+from receiver.store import groups, messages, notices
 from receiver.store.connect import Tx
 from receiver.store.ledger import Postings
 from receiver.store.messages import Message, State
@@ -20,6 +20,8 @@ def release(tx: Tx, message: Message, channel: ChannelPolicy, now: int, *, faile
     postings = Postings()
     postings.outcome(message.channel_id, Outcome.SUPERSEDED, overtaken)
     postings.post(tx, now)
+    if message.kind == "notice":
+        notices.release(tx, message.id)
     _free_groups(tx, message, channel, now, failed=failed, rest=rest)
 
 
@@ -31,6 +33,8 @@ def bury(tx: Tx, message: Message, outcome: Outcome, channel: ChannelPolicy | No
     postings.outcome(message.channel_id, outcome, lost)
     postings.outcome(message.channel_id, Outcome.SUPERSEDED, overtaken)
     postings.post(tx, now)
+    if message.kind == "notice":
+        notices.tell(tx, message.id, now)
     _free_groups(tx, message, channel, now, forgiven=True)
     return lost
 
@@ -40,6 +44,8 @@ def deliver(tx: Tx, message: Message, now: int) -> tuple[int, list[tuple[int, in
     arrivals = messages.arrivals(tx, message)
     told = messages.deliver(tx, message)
     messages.settle(tx, message, State.SENT, now)
+    if message.kind == "notice":
+        notices.tell(tx, message.id, now)
     postings = Postings()
     postings.outcome(message.channel_id, Outcome.DELIVERED, told)
     postings.post(tx, now)

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from receiver.core import grouping, routing
-from receiver.core.entries import ROUTED_AWAY, Delivery, Outcome, Phase
+from receiver.core.entries import ROUTED_AWAY, Delivery, Outcome
 from receiver.core.grouping import Group
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.routing import Verdict
 from receiver.store import deliveries, groups, messages, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
-from receiver.store.deliveries import Departure
+from receiver.store.deliveries import Entry
 from receiver.store.ledger import Postings
 from receiver.store.messages import Message
+from receiver.transitions.leave import departure, put_down
 
 
 def reroute(
@@ -79,15 +80,19 @@ class _Rerouting:
 
     def _withdraw(self) -> None:
         """End what the channel no longer takes."""
-        postings, departures = Postings(), []
-        for delivery, alert_id, labels in self._pending:
-            if routing.judge(labels, delivery.severity, self._channel) is not Verdict.TAKEN:
-                delivery.phase = Phase.IDLE if delivery.claimed is None else Phase.SENDING
-                delivery.muted = False
-                postings.outcome(self._state.id, Outcome.WITHDRAWN)
-                departures.append(_withdrawn(delivery, alert_id))
+        withdrawn = [entry for entry in self._pending if not self._is_taken(entry)]
+        put_down(withdrawn)
+        postings = Postings()
+        postings.outcome(self._state.id, Outcome.WITHDRAWN, len(withdrawn))
+        departures = [departure(entry, Outcome.WITHDRAWN, ROUTED_AWAY) for entry in withdrawn]
         deliveries.depart(self._tx, departures, self._now)
         postings.post(self._tx, self._now)
+
+    def _is_taken(self, entry: Entry) -> bool:
+        """What it tells in place of another channel has come past its filters, and stays."""
+        delivery = entry.delivery
+        verdict = routing.judge(entry.labels, delivery.severity, self._channel)
+        return delivery.stands_in_for is not None or verdict is Verdict.TAKEN
 
     def _move(self, delivery: Delivery, key: str, labels: Mapping[str, str]) -> None:
         """Place the delivery in the group that it belongs to now."""
@@ -108,9 +113,3 @@ class _Rerouting:
                 group.due_at = group.due_reason = None
                 grouping.schedule(group, self._channel, self._now)
         groups.save(self._tx, every)
-
-
-def _withdrawn(delivery: Delivery, alert_id: int) -> Departure:
-    return Departure(
-        delivery.channel_id, alert_id, delivery.episode_id, delivery.status, Outcome.WITHDRAWN, ROUTED_AWAY
-    )

@@ -1,7 +1,7 @@
 """The fifth hop: what became of an attempt is entered in the books."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from receiver.core import grouping, retrying, throttling
 from receiver.core.entries import Outcome
@@ -12,6 +12,8 @@ from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.messages import Answer, Message, State
 from receiver.transitions.claim import Repeat
+from receiver.transitions.failover import hand_over, relieve
+from receiver.transitions.notify import announce_dead
 from receiver.transitions.release import bury, deliver, release
 from receiver.transitions.reroute import follow
 
@@ -38,15 +40,21 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """``told`` alerts are delivered (their arrivals as (instant, how many)), or it is tried again in ``rest`` ms.
+    """The message is ``sent``: ``told`` alerts are delivered (their arrivals as (instant, how many)).
 
-    Or ``dead`` ones were refused for good. None of these: some recipients have it, others have to be asked again.
+    Or it is tried again in ``rest`` ms. Or it was refused for good: then so many alerts are ``dead``, or have
+    ``failed_over``. None of these: some recipients have it, others have to be asked again. ``due``: when other channels
+    have news due because of this.
     """
 
+    sent: bool = False
     told: int = 0
     arrivals: Sequence[tuple[int, int]] = ()
     rest: int | None = None
+    refused: bool = False
     dead: int = 0
+    failed_over: int = 0
+    due: Mapping[str, int] = field(default_factory=dict)
 
 
 def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
@@ -63,11 +71,11 @@ def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     if failure is None:
         _note_taken(state, attempt.sent, channel, now)
         channels.save(tx, [state])
-        settled = _taken(tx, attempt, channel, now)
+        settled = _taken(tx, attempt, channel, policy, now)
     elif message.state is State.PARTIAL:
         return _refused_by_some(tx, attempt, failure, now)
     else:
-        settled = _failed(tx, attempt, failure, channel, state, now)
+        settled = _failed(tx, attempt, failure, channel, state, policy, now)
     follow(tx, message, state, channel, policy, now)
     return settled
 
@@ -87,12 +95,14 @@ def _note_taken(state: ChannelState, sent: Repeat, channel: ChannelPolicy, now: 
         state.largest_digest = None if message.groups < state.largest_digest else 2 * state.largest_digest
 
 
-def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, now: int) -> Settled:
+def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, policy: Policy, now: int) -> Settled:
     """The provider has it, at least for some: its groups were told, and cool down."""
     message = attempt.sent.message
     if message.state is not State.PARTIAL:
         messages.tell(tx, message, now)
         _cool(tx, message, channel, now)
+        if any(each.fallback == channel.name for each in policy.channels):
+            relieve(tx, message, policy, now)
     for older in messages.outdate(tx, message, now):
         deliver(tx, older, now)
     if not messages.awaited(tx, message):
@@ -116,7 +126,7 @@ def _cool(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> None:
 def _delivered(tx: Tx, message: Message, now: int) -> Settled:
     """Every recipient has answered."""
     told, arrivals = deliver(tx, message, now)
-    return Settled(told, arrivals)
+    return Settled(sent=True, told=told, arrivals=arrivals)
 
 
 def _note_refusal(state: ChannelState, now: int) -> None:
@@ -143,13 +153,20 @@ def _refused_by_some(tx: Tx, attempt: Attempt, failure: Failure, now: int) -> Se
 
 
 def _failed(
-    tx: Tx, attempt: Attempt, failure: Failure, channel: ChannelPolicy, state: ChannelState, now: int
+    tx: Tx,
+    attempt: Attempt,
+    failure: Failure,
+    channel: ChannelPolicy,
+    state: ChannelState,
+    policy: Policy,
+    now: int,
 ) -> Settled:
     """Nobody is known to have it: dissolve it, or keep its bytes while somebody may."""
     message, kind = attempt.sent.message, failure.failure_class
     if kind is FailureClass.REJECTED:
-        return _rejected(tx, attempt, failure, channel, state, now)
+        return _rejected(tx, attempt, failure, channel, state, policy, now)
     rest = retrying.after(failure, state.failures + 1, attempt.jitter)
+    _note_failure(state, failure)
     state.failures += 1
     state.failed_at, state.retry_at = now, now + rest
     # A provider that asks for patience gets it; one that can't be reached may be back.
@@ -169,8 +186,29 @@ def _failed(
     return Settled(rest=rest)
 
 
+def _note_failure(state: ChannelState, failure: Failure) -> None:
+    state.failure_reason, state.failure_code = failure.reason, failure.code
+
+
+def _give_up(tx: Tx, message: Message, failure: Failure, channel: ChannelPolicy, policy: Policy, now: int) -> Settled:
+    """Nobody will ever take it here: what it tells goes to the fallback at once, or is dead and somebody is told so."""
+    if channel.fallback is not None:
+        lost = bury(tx, message, Outcome.FAILED_OVER, channel, now)
+        due = hand_over(tx, message, Outcome.FAILED_OVER, channel, policy, now)
+        return Settled(refused=True, failed_over=lost, due=due)
+    lost = bury(tx, message, Outcome.DEAD, channel, now)
+    due = announce_dead(tx, channel, message, lost, failure.reason, policy, now) if lost else {}
+    return Settled(refused=True, dead=lost, due=due)
+
+
 def _rejected(
-    tx: Tx, attempt: Attempt, failure: Failure, channel: ChannelPolicy, state: ChannelState, now: int
+    tx: Tx,
+    attempt: Attempt,
+    failure: Failure,
+    channel: ChannelPolicy,
+    state: ChannelState,
+    policy: Policy,
+    now: int,
 ) -> Settled:
     """The provider refuses this message, not the channel: it rests alone, and the channel's others go on.
 
@@ -179,9 +217,13 @@ def _rejected(
     """
     message = attempt.sent.message
     state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
+    _note_failure(state, failure)
     refused = groups.of_message(tx, message.id)
     first = min((group.refused_at for group in refused if group.refused_at is not None), default=None)
     decision = retrying.after_refusal(message.groups, first, state.accepted_at)
+    if message.kind == "notice":
+        # What nobody takes about ourselves is in the log; a notice about a notice would have no end.
+        decision = Refused.DEAD
     if decision is Refused.HALVE:
         state.largest_digest = max(1, message.groups // 2)
     elif decision is Refused.PLAIN:
@@ -191,7 +233,7 @@ def _rejected(
         _note_refusal(state, now)
     channels.save(tx, [state])
     if decision is Refused.DEAD:
-        return Settled(dead=bury(tx, message, Outcome.DEAD, channel, now))
+        return _give_up(tx, message, failure, channel, policy, now)
     alone = decision is Refused.PLAIN
     rest = retrying.after(failure, 1, attempt.jitter) if alone else 0
     release(tx, message, channel, now, failed=alone, rest=rest)

@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from receiver.core import grouping
-from receiver.core.entries import CHANNEL_REMOVED, TOO_OLD, Outcome, Phase
+from receiver.core.entries import CHANNEL_REMOVED, TOLD_INSTEAD, TOO_OLD, Outcome
+from receiver.core.grouping import Reason
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.store import alerts, channels, deliveries, groups, messages, probe
+from receiver.store import alerts, channels, deliveries, messages, probe, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
-from receiver.store.deliveries import Departure, Entry
-from receiver.store.ledger import Postings
-from receiver.store.messages import State
+from receiver.store.messages import Answer, Message, State
 from receiver.transitions.batch import Batch
+from receiver.transitions.due import heed
+from receiver.transitions.failover import copy, fail_over, not_copied
+from receiver.transitions.leave import leave
 from receiver.transitions.mute import end_mutes
+from receiver.transitions.notify import announce_dead
 from receiver.transitions.release import bury, deliver
 
 
@@ -31,12 +33,18 @@ def sweep(tx: Tx, policy: Policy, now: int) -> Swept:
     states = channels.load(tx)
     due = _open_held(tx, states, policy, now)
     unmuted, next_mute = end_mutes(tx, policy, now)
-    for name, due_at in unmuted.items():
-        due[name] = min(due_at, due.get(name, due_at))
+    heed(due, unmuted)
     instants = [alerts.next_held_until(tx), next_mute]
     configured = {channel.name: channel for channel in policy.channels}
     for name, state in states.items():
-        instants.append(_age(tx, state, configured[name], now) if name in configured else _lapse(tx, state, now))
+        if name in configured:
+            _give_up_waiting(tx, state, configured[name], now)
+            instants.append(_age(tx, state, configured[name], policy, now, due))
+        else:
+            instants.append(_lapse(tx, state, now))
+    failed_over, next_overdue = fail_over(tx, policy, now)
+    heed(due, failed_over)
+    instants.append(next_overdue)
     return Swept(min((at for at in instants if at is not None), default=None), due)
 
 
@@ -50,19 +58,42 @@ def _open_held(tx: Tx, states: Mapping[str, ChannelState], policy: Policy, now: 
         for tracked in held:
             batch.adopt(tracked)
             batch.open_held(tracked)
-        for name, due_at in batch.save().items():
-            due[name] = min(due_at, due.get(name, due_at))
+        heed(due, batch.save())
     return due
 
 
-def _age(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> int | None:
+def _give_up_waiting(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: int) -> None:
+    """A recipient who has said "later" for as long as ``retry_for`` is not asked any more; others have the message."""
+    for message in messages.open_messages(tx, state.id):
+        if message.state is State.PARTIAL and message.claimed_at <= now - channel.retry_for:
+            messages.answer(tx, message, dict.fromkeys(messages.awaited(tx, message), (Answer.EXPIRED, None)), now)
+            deliver(tx, message, now)
+
+
+def _age(
+    tx: Tx, state: ChannelState, channel: ChannelPolicy, policy: Policy, now: int, due: dict[str, int]
+) -> int | None:
     """News of what is over dies of age while its channel fails; when the next may, if it does."""
     if state.failing_since is None:
         return None
     old = deliveries.too_old(tx, state.id, now - channel.retry_for)
-    _end(tx, old, Outcome.DEAD, TOO_OLD, channel, now)
+    if old and channel.fallback is not None:
+        states = channels.load(tx)
+        heed(due, copy(tx, not_copied(old, states[channel.fallback].id), channel, states, policy, now))
+        # Copying has written to these rows, too.
+        leave(tx, deliveries.again(tx, old), Outcome.FAILED_OVER, TOLD_INSTEAD, channel, now)
+    elif old:
+        message = _unsent(tx, state, channel, len(old), now)
+        leave(tx, old, Outcome.DEAD, TOO_OLD, channel, now, message)
+        heed(due, announce_dead(tx, channel, message, len(old), "older than retry_for", policy, now))
     oldest = deliveries.oldest_over(tx, state.id)
     return None if oldest is None else oldest + channel.retry_for
+
+
+def _unsent(tx: Tx, state: ChannelState, channel: ChannelPolicy, n: int, now: int) -> Message:
+    """A message that is never sent, so that what dies without one can be found and redelivered."""
+    id_ = tx.new_id(schema.message)
+    return Message(id_, f"unsent{id_}", state.id, channel.kind, "group", Reason.WAIT, State.DEAD, n, 0, now, groups=0)
 
 
 def _lapse(tx: Tx, state: ChannelState, now: int) -> int | None:
@@ -77,30 +108,5 @@ def _lapse(tx: Tx, state: ChannelState, now: int) -> int | None:
             deliver(tx, message, now)
         else:
             bury(tx, message, Outcome.WITHDRAWN, None, now)
-    _end(tx, deliveries.pending(tx, state.id), Outcome.WITHDRAWN, CHANNEL_REMOVED, None, now)
+    leave(tx, deliveries.pending(tx, state.id), Outcome.WITHDRAWN, CHANNEL_REMOVED, None, now)
     return None
-
-
-def _end(tx: Tx, ended: list[Entry], outcome: Outcome, reason: str, channel: ChannelPolicy | None, now: int) -> None:
-    """These entries leave the pending without a message."""
-    if not ended:
-        return
-    departures = []
-    for delivery, alert_id, _ in ended:
-        delivery.phase, delivery.muted = Phase.IDLE if delivery.claimed is None else Phase.SENDING, False
-        departures.append(
-            Departure(delivery.channel_id, alert_id, delivery.episode_id, delivery.status, outcome, reason)
-        )
-    deliveries.save(tx, [delivery for delivery, _, _ in ended])
-    deliveries.depart(tx, departures, now)
-    postings = Postings()
-    postings.outcome(ended[0][0].channel_id, outcome, len(ended))
-    postings.post(tx, now)
-    quieter = groups.by_id(tx, sorted({delivery.group_id for delivery, _, _ in ended}))
-    groups.recount(tx, quieter)
-    for group in quieter:
-        if channel is None:
-            group.due_at = group.due_reason = None
-        else:
-            grouping.schedule(group, channel, now)
-    groups.save(tx, quieter)

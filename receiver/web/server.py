@@ -2,14 +2,17 @@
 
 import logging
 import time
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
 
+from receiver.access import Scope
 from receiver.metrics import Metrics
+from receiver.web.api import Api
+from receiver.web.auth import SOURCE, Authority, Refusal
 from receiver.web.management import Management
 from receiver.web.webhook import RETRY_AFTER_SECONDS, Webhook
 
@@ -23,6 +26,9 @@ PATH_SHOWN = 100
 NOTIFYING = ("POST", "PUT")
 WEBHOOK_CODES = (200, 400, 413, 415, 503)
 STORE_CODES = (200, 503)
+NOT_ADMITTED_CODES = (400, 401, 403)
+# The scope of what everybody may have.
+FOR_ALL = None
 
 
 class Complaints(logging.LoggerAdapter[logging.Logger]):
@@ -36,31 +42,86 @@ class Complaints(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def application(webhook: Webhook, management: Management, metrics: Metrics, max_body: int) -> web.Application:
-    """The aiohttp application; bodies over ``max_body`` bytes are refused."""
-    app = web.Application(client_max_size=max_body, middlewares=[_observed(metrics)])
+class Route(NamedTuple):
+    """What we answer at a path: the scope that it needs, and the codes that its handler answers."""
+
+    method: str
+    path: str
+    handler: Handler
+    scope: Scope | None
+    codes: tuple[int, ...]
+
+
+def application(
+    webhook: Webhook,
+    management: Management,
+    api: Api,
+    authority: Authority,
+    metrics: Metrics,
+    refused: Callable[[str], None],
+    max_body: int,
+) -> web.Application:
+    """The aiohttp application; ``refused`` is told the reason of each refusal of what may have been an alert.
+
+    Bodies over ``max_body`` bytes are refused.
+    """
     routes = (
-        (app.router.add_post("/webhook", webhook.post), WEBHOOK_CODES),
-        (app.router.add_post("/webhook/{channel}", webhook.post), WEBHOOK_CODES),
-        (app.router.add_get("/-/healthy", management.healthy), (200,)),
-        (app.router.add_get("/-/ready", management.ready), STORE_CODES),
-        (app.router.add_post("/-/reload", management.reload), (200, 403, 500)),
-        (app.router.add_get("/metrics", management.metrics), STORE_CODES),
+        Route("POST", "/webhook", webhook.post, Scope.WEBHOOK, WEBHOOK_CODES),
+        Route("POST", "/webhook/{channel}", webhook.post, Scope.WEBHOOK, WEBHOOK_CODES),
+        Route("GET", "/-/healthy", management.healthy, FOR_ALL, (200,)),
+        Route("GET", "/-/ready", management.ready, FOR_ALL, STORE_CODES),
+        Route("POST", "/-/reload", management.reload, Scope.ADMIN, (200, 500)),
+        Route("GET", "/metrics", management.metrics, Scope.READ, STORE_CODES),
+        Route("GET", "/api/v1/messages", api.messages, Scope.READ, (200, 400)),
+        Route("POST", "/api/v1/messages/{id}/redeliver", api.redeliver, Scope.ADMIN, (200, 404, 409, 503)),
     )
-    for route, codes in routes:
-        # A GET's resource answers HEAD too.
+    scopes: dict[web.AbstractRoute, Scope | None] = {}
+    app = web.Application(
+        client_max_size=max_body, middlewares=[_observed(metrics, refused), _admitted(authority, scopes, refused)]
+    )
+    for route in routes:
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
-            for code in codes:
-                metrics.request_duration.labels(_path(route.resource), method, code)
+            added = app.router.add_route(method, route.path, route.handler, expect_handler=_unasked)
+            scopes[added] = route.scope
+            for code in route.codes + (() if route.scope is FOR_ALL else NOT_ADMITTED_CODES):
+                metrics.request_duration.labels(route.path, method, code)
     return app
+
+
+async def _unasked(_request: web.Request) -> None:
+    """Ask for no body yet: nobody is admitted so far."""
+
+
+def _admitted(
+    authority: Authority, scopes: Mapping[web.AbstractRoute, Scope | None], refused: Callable[[str], None]
+) -> Middleware:
+    """Lets those through who have the route's scope; a route without an entry in ``scopes`` lets nobody through."""
+
+    @web.middleware
+    async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        astray = request.match_info.http_exception is not None
+        scope = None if astray else scopes[request.match_info.route]
+        try:
+            if astray:
+                authority.admit_astray(request)
+            elif scope is not FOR_ALL:
+                request[SOURCE] = authority.admit(request, scope)
+        except Refusal as refusal:
+            authority.note(refusal, request, _path(request.match_info.route.resource))
+            if scope is Scope.WEBHOOK or (astray and request.method in NOTIFYING):
+                refused("unauthorized")
+            return refusal.response()
+        return await handler(request)
+
+    return admit
 
 
 class _Conversation(RequestHandler):
     """One connection. What is not HTTP is answered without the client's bytes, and counted."""
 
-    def __init__(self, server: web.Server, metrics: Metrics, **options: Any) -> None:
+    def __init__(self, server: web.Server, refused: Callable[[str], None], **options: Any) -> None:
         super().__init__(server, **options)
-        self._metrics = metrics
+        self._refused = refused
 
     def handle_error(
         self,
@@ -70,7 +131,7 @@ class _Conversation(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         if status == 400:
-            self._metrics.notifications_rejected.labels("bad_http").inc()
+            self._refused("bad_http")
             message = "not HTTP as it should be\n"
         return super().handle_error(request, status, exc, message)
 
@@ -78,33 +139,33 @@ class _Conversation(RequestHandler):
 class _Door(web.Server):
     """aiohttp's server, with conversations of our own."""
 
-    def __init__(self, made: web.Server, metrics: Metrics) -> None:
+    def __init__(self, made: web.Server, refused: Callable[[str], None]) -> None:
         # aiohttp has no public way to this; our tests tell if it moves.
         self._made = made._kwargs
-        self._metrics = metrics
+        self._refused = refused
         super().__init__(made.request_handler, request_factory=made.request_factory, loop=made._loop)
 
     def __call__(self) -> RequestHandler:
-        return _Conversation(self, self._metrics, loop=self._loop, **self._made)
+        return _Conversation(self, self._refused, loop=self._loop, **self._made)
 
 
 class Runner(web.AppRunner):
     """Runs the application."""
 
-    def __init__(self, app: web.Application, metrics: Metrics, **options: Any) -> None:
-        """Take aiohttp's own ``options``."""
+    def __init__(self, app: web.Application, refused: Callable[[str], None], **options: Any) -> None:
+        """Take aiohttp's own ``options``; ``refused`` as ``application`` has it."""
         super().__init__(app, **options)
-        self._metrics = metrics
+        self._refused = refused
 
     async def _make_server(self) -> web.Server:
-        return _Door(await super()._make_server(), self._metrics)
+        return _Door(await super()._make_server(), self._refused)
 
 
-def _observed(metrics: Metrics) -> Middleware:
+def _observed(metrics: Metrics, refused: Callable[[str], None]) -> Middleware:
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.perf_counter()
-        response = await _answered(request, handler, metrics)
+        response = await _answered(request, handler, refused)
         # Method and path are the sender's words; a label takes them only where they are ours too.
         method = request.method if request.method in METHODS else "other"
         path = _path(request.match_info.route.resource)
@@ -114,12 +175,12 @@ def _observed(metrics: Metrics) -> Middleware:
     return observe
 
 
-async def _answered(request: web.Request, handler: Handler, metrics: Metrics) -> web.StreamResponse:
+async def _answered(request: web.Request, handler: Handler, refused: Callable[[str], None]) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:
         if request.method in NOTIFYING:
-            metrics.notifications_rejected.labels("wrong_path").inc()
+            refused("wrong_path")
             log.warning(
                 f"what may have been a notification was refused; {WHERE_TO}",
                 extra={"code": error.status, "path": request.path[:PATH_SHOWN], "peer": request.remote},
@@ -133,7 +194,7 @@ async def _answered(request: web.Request, handler: Handler, metrics: Metrics) ->
         path = _path(request.match_info.route.resource)
         log.exception("request failed", extra={"handler": path})
         if path.startswith("/webhook"):
-            metrics.notifications_rejected.labels("internal_error").inc()
+            refused("internal_error")
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return web.Response(status=503, text="internal error, see the log\n", headers=headers)
 

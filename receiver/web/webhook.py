@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import PayloadEncodingError
 
 from receiver.core.alerts import Notification
@@ -21,6 +21,7 @@ from receiver.metrics import Metrics
 from receiver.store.connect import StoreUnavailable
 from receiver.store.writer import StoreFull, Writer
 from receiver.transitions.accept import Accepted, accept
+from receiver.web.auth import SOURCE
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +63,22 @@ class Webhook:
         writer: Writer,
         policy: Callable[[], Policy],
         metrics: Metrics,
+        refused: Callable[[str], None],
+        unknown_channel: Callable[[str], None],
         wake: Callable[[Accepted], None],
         clock: Callable[[], int],
         max_body: int,
     ) -> None:
-        """``policy`` gives the policy in force; ``wake`` is told what a commit has brought; ``max_body`` in bytes."""
+        """``policy`` gives the policy in force; ``max_body`` is in bytes.
+
+        ``refused`` is told the reason of each refusal, ``unknown_channel`` each name that no channel has, ``wake`` what
+        a commit has brought.
+        """
         self._writer = writer
         self._policy = policy
         self._metrics = metrics
+        self._refused = refused
+        self._unknown_channel = unknown_channel
         self._wake = wake
         self._clock = clock
         self._max_body = max_body
@@ -83,7 +92,7 @@ class Webhook:
         try:
             with self._holding() as held:
                 body = await self._body(request, held)
-                notification = await self._decoded(body, name)
+                notification = await self._decoded(body, request[SOURCE], name)
                 if name is not None and addressed(self._policy(), name) is None:
                     self._note_unknown(name, request.remote)
                 return await self._take(notification)
@@ -96,6 +105,7 @@ class Webhook:
             "a notification is for a channel that we don't have, it is routed normally; check the webhook's url",
             extra={"given": name[:NAME_SHOWN], "channels": known, "peer": peer},
         )
+        self._unknown_channel(name[:NAME_SHOWN])
 
     @contextmanager
     def _holding(self) -> Iterator[_Held]:
@@ -109,6 +119,7 @@ class Webhook:
         """The body, its bytes counted as they come: a length may be missing."""
         if "Content-Encoding" in request.headers:
             raise _Refused(415, "content_encoding", "send the body without Content-Encoding")
+        await _ask_for_body(request)
         body = bytearray()
         try:
             while chunk := await request.content.readany():
@@ -124,8 +135,8 @@ class Webhook:
             raise _Refused(400, "disconnected", "the body broke off before its end") from None
         return bytes(body)
 
-    async def _decoded(self, body: bytes, name: str | None) -> Notification:
-        read = partial(decode, body, addressed_to=name, received_at=self._clock())
+    async def _decoded(self, body: bytes, source: str, name: str | None) -> Notification:
+        read = partial(decode, body, source=source, addressed_to=name, received_at=self._clock())
         try:
             return read() if len(body) <= SMALL_BODY else await asyncio.to_thread(read)
         except NotANotification as error:
@@ -150,7 +161,15 @@ class Webhook:
         return web.Response(text="accepted\n")
 
     def _refuse(self, status: int, reason: str, text: str) -> web.Response:
-        self._metrics.notifications_rejected.labels(reason).inc()
+        self._refused(reason)
         log.warning("notification refused", extra={"code": status, "reason": reason, "detail": text})
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
         return web.Response(status=status, text=f"{text}\n", headers=headers)
+
+
+async def _ask_for_body(request: web.Request) -> None:
+    """Who sends ``Expect: 100-continue`` keeps the body until it is asked for, RFC 9110, section 10.1.1."""
+    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # This is no part of the answer.
+        request.writer.output_size = 0

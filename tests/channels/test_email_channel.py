@@ -208,19 +208,21 @@ async def test_closing_says_goodbye(server: SmtpServer) -> None:
 @pytest.mark.parametrize(
     ("stage", "reply", "expected"),
     [
-        ("greeting", "421 busy", Failure(FailureClass.TRANSIENT, "greeting_refused", 421)),
+        ("greeting", "421 busy", Failure(FailureClass.TRANSIENT, "greeting_refused", 421, unreachable=True)),
         ("greeting", "554 go away", Failure(FailureClass.MISCONFIGURED, "greeting_refused", 554)),
         ("greeting", "hello", Failure(FailureClass.TRANSIENT, "invalid_reply")),
-        ("greeting", DROP, Failure(FailureClass.TRANSIENT, "connection_lost")),
+        ("greeting", DROP, Failure(FailureClass.TRANSIENT, "connection_lost", unreachable=True)),
+        ("EHLO", "421 busy", Failure(FailureClass.TRANSIENT, "greeting_refused", 421)),
+        ("EHLO", "550 who are you", Failure(FailureClass.MISCONFIGURED, "greeting_refused", 550)),
         ("MAIL", "451 later", Failure(FailureClass.TRANSIENT, "sender_refused", 451)),
-        ("MAIL", "550 no", Failure(FailureClass.REJECTED, "sender_refused", 550)),
+        ("MAIL", "550 no", Failure(FailureClass.MISCONFIGURED, "sender_refused", 550)),
         ("MAIL", "530 5.7.0 log in", Failure(FailureClass.MISCONFIGURED, "auth_required", 530)),
         ("MAIL", DROP, Failure(FailureClass.TRANSIENT, "connection_lost")),
         ("RCPT", "421 restarting", Failure(FailureClass.TRANSIENT, "recipients_refused", 421)),
         ("RCPT", "530 5.7.0 log in", Failure(FailureClass.MISCONFIGURED, "auth_required", 530)),
         ("RCPT", DROP, Failure(FailureClass.TRANSIENT, "connection_lost")),
         ("DATA", "451 later", Failure(FailureClass.TRANSIENT, "data_refused", 451)),
-        ("DATA", "554 no", Failure(FailureClass.REJECTED, "data_refused", 554)),
+        ("DATA", "554 no", Failure(FailureClass.MISCONFIGURED, "data_refused", 554)),
         ("DATA", DROP, Failure(FailureClass.TRANSIENT, "connection_lost")),
         (".", "452 full", Failure(FailureClass.TRANSIENT, "data_refused", 452)),
         (".", "421 restarting", Failure(FailureClass.TRANSIENT, "data_refused", 421)),
@@ -243,7 +245,8 @@ async def test_each_no_is_judged_by_its_place(
 async def test_a_timeout_before_the_mail_is_handed_over_surely_took_nothing(server: SmtpServer, stage: str) -> None:
     channel = mail_channel(server, timeout=0.2)
     server.answer_next(stage, HANG)
-    assert await failure(channel) == Failure(FailureClass.TRANSIENT, "timeout")
+    unreachable = stage == "greeting"
+    assert await failure(channel) == Failure(FailureClass.TRANSIENT, "timeout", unreachable=unreachable)
 
 
 async def test_a_timeout_after_the_final_dot_may_have_been_a_yes(
@@ -265,16 +268,42 @@ async def test_the_final_answer_is_waited_for_longer_than_any_other(server: Smtp
     await channel.close()
 
 
+async def test_a_server_that_answers_each_step_just_in_time_does_not_hold_the_channel(
+    server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_module, "OFFER_PATIENCE", 0.5)
+    recipients = tuple(f"n{n}@example.org" for n in range(100))
+    channel = mail_channel(server, recipients=recipients, timeout=0.4)
+    server.pace = 0.1
+    assert await failure(channel) == Failure(FailureClass.TRANSIENT, "timeout")
+    assert server.transmitted == []
+    server.pace = 0.0
+    await channel.send(channel.build(RENDERED, "01A", AT), channel.recipients)
+    assert len(server.mails) == 1
+    await channel.close()
+
+
+async def test_a_timeout_longer_than_our_patience_is_heeded(
+    server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_module, "OFFER_PATIENCE", 0.1)
+    channel = mail_channel(server, timeout=5.0)
+    server.pace = 0.2
+    await channel.send(channel.build(RENDERED, "01A", AT), channel.recipients)
+    assert len(server.mails) == 1
+    await channel.close()
+
+
 async def test_nobody_listening_is_transient(server: SmtpServer) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         channel = mail_channel(server, port=taken.getsockname()[1])
-        assert await failure(channel) == Failure(FailureClass.TRANSIENT, "connection_refused")
+        assert await failure(channel) == Failure(FailureClass.TRANSIENT, "connection_refused", unreachable=True)
 
 
 async def test_an_unknown_host_is_transient(server: SmtpServer) -> None:
     channel = mail_channel(server, host="mail.invalid")
-    assert await failure(channel) == Failure(FailureClass.TRANSIENT, "name_not_resolved")
+    assert await failure(channel) == Failure(FailureClass.TRANSIENT, "name_not_resolved", unreachable=True)
 
 
 async def test_some_recipients_refused_is_a_receipt_that_names_them(server: SmtpServer, channel: EmailChannel) -> None:
@@ -293,7 +322,7 @@ async def test_some_recipients_refused_is_a_receipt_that_names_them(server: Smtp
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [
-        (("550 no", "550 no"), Failure(FailureClass.REJECTED, "recipients_refused", 550)),
+        (("550 no", "550 no"), Failure(FailureClass.MISCONFIGURED, "recipients_refused", 550)),
         (("550 no", "450 later"), Failure(FailureClass.TRANSIENT, "recipients_refused", 450)),
     ],
 )
@@ -395,7 +424,8 @@ async def test_the_right_password_logs_in(tmp_path: Path, guarded: SmtpServer) -
     ("script", "expected"),
     [
         ((), Failure(FailureClass.MISCONFIGURED, "auth_failed", 535)),
-        (("454 4.7.0 later",) * 2, Failure(FailureClass.TRANSIENT, "auth_failed", 454)),
+        (("421 4.3.2 closing",), Failure(FailureClass.TRANSIENT, "auth_failed", 421)),
+        (("454 4.7.0 later",), Failure(FailureClass.TRANSIENT, "auth_failed", 454)),
     ],
 )
 async def test_a_refused_login_sends_nothing(
@@ -407,6 +437,18 @@ async def test_a_refused_login_sends_nothing(
     )
     assert await failure(channel) == expected
     assert guarded.transmitted == []
+
+
+async def test_a_way_to_log_in_that_is_offered_and_not_known_is_not_the_last(
+    tmp_path: Path, guarded: SmtpServer
+) -> None:
+    guarded.answer_next("AUTH", "504 5.5.4 not for you")
+    channel = mail_channel(
+        guarded, security="starttls", ca_file=tmp_path / "ca.pem", username="alerts", password=Secret("hunter22")
+    )
+    await channel.send(channel.build(RENDERED, "01A", AT), channel.recipients)
+    assert (guarded.logins, guarded.mails[0].user) == (2, "alerts")
+    await channel.close()
 
 
 async def test_a_login_that_the_server_wants_and_we_have_not_is_misconfigured(
@@ -432,6 +474,89 @@ async def test_credentials_go_unencrypted_to_loopback_alone(monkeypatch: pytest.
     monkeypatch.setattr(aiosmtplib.SMTP, "get_transport_info", lambda self, key: ("192.0.2.1", 25))
     assert await failure(channel) == Failure(FailureClass.MISCONFIGURED, "credentials_unencrypted")
     await server.stop()
+
+
+@pytest.mark.parametrize("method", ["plain", "login", "cram-md5"])
+async def test_no_way_to_log_in_is_good_enough_for_an_unencrypted_connection_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    server = SmtpServer(credentials=("alerts", "hunter22"))
+    await server.start()
+    monkeypatch.setattr(aiosmtplib.SMTP, "supported_auth_methods", [method])
+    monkeypatch.setattr(aiosmtplib.SMTP, "get_transport_info", lambda self, key: ("192.0.2.1", 25))
+    channel = mail_channel(server, username="alerts", password=Secret("hunter22"))
+    assert await failure(channel) == Failure(FailureClass.MISCONFIGURED, "credentials_unencrypted")
+    assert server.logins == 0
+    await server.stop()
+
+
+async def test_a_login_that_is_offered_in_the_clear_is_not_taken_where_starttls_is_not(tmp_path: Path) -> None:
+    stripped = SmtpServer(credentials=("alerts", "hunter22"))
+    await stripped.start()
+    channel = mail_channel(
+        stripped, security="starttls", ca_file=tmp_path / "ca.pem", username="alerts", password=Secret("hunter22")
+    )
+    (tmp_path / "ca.pem").write_text(trustme.CA().cert_pem.bytes().decode())
+    assert await failure(channel) == Failure(FailureClass.MISCONFIGURED, "starttls_not_offered")
+    assert stripped.logins == 0
+    await stripped.stop()
+
+
+async def test_a_server_that_knows_helo_alone_gets_its_mail(server: SmtpServer, channel: EmailChannel) -> None:
+    server.answer_always("EHLO", "502 what")
+    await channel.send(channel.build(RENDERED, "01A", AT), channel.recipients)
+    assert len(server.mails) == 1
+
+
+async def check_failure(channel: EmailChannel) -> Failure:
+    async with asyncio.timeout(10):
+        with pytest.raises(DeliveryError) as caught:
+            await channel.check()
+    return caught.value.failure
+
+
+async def test_a_check_logs_in_on_a_connection_of_its_own_and_sends_nothing(
+    tmp_path: Path, guarded: SmtpServer
+) -> None:
+    channel = mail_channel(
+        guarded, security="starttls", ca_file=tmp_path / "ca.pem", username="alerts", password=Secret("hunter22")
+    )
+    payload = channel.build(RENDERED, "01A", AT)
+    await channel.send(payload, channel.recipients)
+    await channel.check()
+    assert (guarded.connections, guarded.logins) == (2, 2)
+    async with asyncio.timeout(5):
+        await guarded.wait_until(lambda: len(guarded.open) == 1)
+    await channel.send(payload, channel.recipients)
+    assert (len(guarded.mails), guarded.connections) == (2, 2)
+    await channel.close()
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "expected"),
+    [
+        ("greeting", "421 busy", Failure(FailureClass.TRANSIENT, "greeting_refused", 421, unreachable=True)),
+        ("EHLO", "550 who are you", Failure(FailureClass.MISCONFIGURED, "greeting_refused", 550)),
+        ("STARTTLS", "454 not now", Failure(FailureClass.TRANSIENT, "starttls_refused", 454)),
+        ("AUTH", "535 5.7.8 wrong", Failure(FailureClass.MISCONFIGURED, "auth_failed", 535)),
+        ("AUTH", DROP, Failure(FailureClass.TRANSIENT, "connection_lost")),
+    ],
+)
+async def test_a_check_finds_what_would_stop_a_mail(
+    tmp_path: Path, guarded: SmtpServer, stage: str, reply: str, expected: Failure
+) -> None:
+    guarded.answer_always(stage, reply)
+    channel = mail_channel(
+        guarded, security="starttls", ca_file=tmp_path / "ca.pem", username="alerts", password=Secret("hunter22")
+    )
+    assert await check_failure(channel) == expected
+    async with asyncio.timeout(5):
+        await guarded.wait_until(lambda: not guarded.open)
+
+
+async def test_a_check_of_a_server_that_is_not_there_says_unreachable(server: SmtpServer) -> None:
+    await server.stop()
+    assert (await check_failure(mail_channel(server))).unreachable
 
 
 async def test_an_address_that_smtp_cannot_carry_is_misconfigured(server: SmtpServer) -> None:

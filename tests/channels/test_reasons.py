@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from receiver.channels import console, email, slack
+from receiver.channels import console, email, slack, smtp_replies
 
 
 def said(module: ModuleType) -> set[str]:
@@ -21,7 +21,10 @@ def said(module: ModuleType) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(("module", "beside"), [(console, set()), (email, set()), (slack, {"http_error"})])
+@pytest.mark.parametrize(
+    ("module", "beside"),
+    [(console, set()), (email, smtp_replies.REASONS), (smtp_replies, set()), (slack, {"http_error"})],
+)
 def test_every_reason_that_the_code_gives_is_in_the_channels_list(module: ModuleType, beside: set[str]) -> None:
     assert said(module) | beside <= set(module.REASONS)
 

@@ -171,11 +171,11 @@ async def test_nobody_listening_surely_took_nothing() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/x"
-        assert await failure_at(url) == Failure(TRANSIENT, "connection_refused")
+        assert await failure_at(url) == Failure(TRANSIENT, "connection_refused", unreachable=True)
 
 
 async def test_an_unknown_host_surely_took_nothing() -> None:
-    assert await failure_at("http://hooks.invalid/x") == Failure(TRANSIENT, "name_not_resolved")
+    assert await failure_at("http://hooks.invalid/x") == Failure(TRANSIENT, "name_not_resolved", unreachable=True)
 
 
 async def test_an_address_that_is_none_is_misconfigured() -> None:
@@ -235,6 +235,58 @@ async def test_proxies_of_the_environment_are_ignored(
     monkeypatch.delenv("NO_PROXY", raising=False)
     await channel.send(channel.build(RENDERED, "01A", 0), ())
     assert len(endpoint.messages) == 1
+
+
+async def check_failure(channel: SlackChannel) -> Failure:
+    async with asyncio.timeout(10):
+        with pytest.raises(DeliveryError) as caught:
+            await channel.check()
+    return caught.value.failure
+
+
+async def test_a_check_finds_a_webhook_that_works_and_posts_nothing(
+    endpoint: SlackEndpoint, channel: SlackChannel
+) -> None:
+    await channel.check()
+    assert (endpoint.requests, endpoint.messages) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(400, "invalid_payload"), (500, "missing_text_or_fallback_or_attachments"), (200, "ok")]
+)
+async def test_a_check_takes_every_word_of_a_webhook_that_works(
+    endpoint: SlackEndpoint, channel: SlackChannel, status: int, word: str
+) -> None:
+    endpoint.fail_next(status, word)
+    await channel.check()
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "expected"),
+    [
+        (404, "no_service", Failure(MISCONFIGURED, "no_service", 404)),
+        (403, "invalid_token", Failure(MISCONFIGURED, "invalid_token", 403)),
+        (410, "channel_is_archived", Failure(MISCONFIGURED, "channel_is_archived", 410)),
+        (400, "<html>", Failure(REJECTED, "http_error", 400)),
+        (302, "", Failure(MISCONFIGURED, "http_error", 302)),
+        (503, "", Failure(TRANSIENT, "http_error", 503)),
+    ],
+)
+async def test_a_check_judges_a_webhook_that_does_not_work_like_a_message_to_it(
+    endpoint: SlackEndpoint, channel: SlackChannel, status: int, word: str, expected: Failure
+) -> None:
+    endpoint.fail_next(status, word)
+    assert await check_failure(channel) == expected
+
+
+async def test_a_check_tells_whether_anybody_answered(endpoint: SlackEndpoint) -> None:
+    endpoint.hang_next()
+    hanging = SlackChannel("ops", webhook_url=Secret(endpoint.url), timeout=0.1)
+    assert not (await check_failure(hanging)).unreachable
+    await hanging.close()
+    absent = SlackChannel("ops", webhook_url=Secret("http://hooks.invalid/x"))
+    assert (await check_failure(absent)).unreachable
+    await absent.close()
 
 
 async def test_the_url_is_in_no_log(

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from receiver.demo.slack_endpoint import LIMITS, SlackEndpoint
+from receiver.demo.slack_endpoint import LIMITS, Failing, SlackEndpoint
 
 
 class Clock:
@@ -121,6 +121,21 @@ async def test_a_dropped_connection(endpoint: SlackEndpoint, when: str, accepted
     with pytest.raises(aiohttp.ClientError):
         await post(endpoint, {"text": "x"})
     assert len(endpoint.messages) == accepted
+
+
+async def test_who_hangs_answers_not_even_what_it_would_refuse(endpoint: SlackEndpoint) -> None:
+    endpoint.hang_next()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(post(endpoint, {}), 0.2)
+    assert (endpoint.bodies, endpoint.messages) == ([b"{}"], [])
+
+
+async def test_a_standing_failure_lasts_until_it_is_taken_away(endpoint: SlackEndpoint) -> None:
+    endpoint.failing = Failing(404, "no_service")
+    for _ in range(3):
+        assert await post(endpoint, {"text": "x"}) == (404, "no_service")
+    endpoint.failing = None
+    assert await post(endpoint, {"text": "x"}) == (200, "ok")
 
 
 async def test_waiting_for_a_message_ends_with_it(endpoint: SlackEndpoint) -> None:

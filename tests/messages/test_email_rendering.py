@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from receiver.channels.email import EmailChannel
-from receiver.core.content import Content, Told
+from receiver.core.content import Content, Failover, Told
 from receiver.messages import email
 from tests.messages.contents import (
     ANNOTATIONS,
@@ -150,7 +150,12 @@ def test_a_reminder_and_a_failover_say_so() -> None:
     reminder = email.render(content(line(reminder=True), reason="repeat"))
     assert reminder.subject == "[FIRING:1] HighErrorRate checkout-api (eu-west-1-prod)"
     assert reminder.text.startswith("Reminder: still firing.\n\nStill firing: HighErrorRate (warning)\n")
-    assert "could not deliver" in email.render(content(line(), reason="failover")).html
+    failover = Failover("ops", "slack", 1, "invalid_token", 403, since=0)
+    told = email.render(content(line(), reason="failover", failovers=(failover,))).text
+    assert told.startswith(
+        "Told here because ops could not deliver: Slack refused the webhook's token (HTTP 403), "
+        "since 1970-01-01 00:00:00 UTC.\n"
+    )
 
 
 def test_what_still_fires_is_told_with_when_it_was_last_confirmed() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.core.content import Told
+from receiver.core.content import Failover, Told
 from receiver.messages import sentences
 from tests.messages.contents import LABELS, NOW, content, digest, line
 
@@ -29,12 +29,24 @@ LIMIT = 120
             "This may come late: alert-receiver was down for a while.",
             "alert-receiver was down for a while, so what is due comes together, and some of it late.",
         ),
-        ("failover", *["Told here because the alerts' own channel could not deliver."] * 2),
     ],
 )
 def test_why_a_message_comes_fits_its_kind(reason: str, group: str, several: str) -> None:
     assert sentences.reason(content(line(), reason=reason)) == group
     assert sentences.reason(digest(line(), reason=reason)) == several
+
+
+def test_what_is_told_in_place_of_other_channels_names_them_and_why_they_could_not() -> None:
+    ops = Failover("ops", "slack", 1, "connection_refused", since=0)
+    told_here = "because ops could not deliver: Slack's address refused the connection, since 1970-01-01 00:00:00 UTC."
+    assert sentences.reason(content(line(), reason="failover", failovers=(ops,))) == f"Told here {told_here}"
+    others = content(line(), line(), reason="failover", failovers=(ops,))
+    assert sentences.reason(others) == f"1 of these is told here {told_here}"
+    hostile = Failover("a\nb", "console", 1, "")
+    several = content(line(), line(), reason="throttled", failovers=(ops, hostile))
+    assert sentences.reason(several).startswith(
+        f"1 of these is told here {told_here} 1 of these is told here because a b "
+    )
 
 
 def test_a_message_of_nothing_but_reminders_is_a_reminder() -> None:

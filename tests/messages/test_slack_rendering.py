@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.core.content import Content, Told
+from receiver.core.content import Content, Failover, Told
 from receiver.messages import slack
 from tests.messages.blocks import objects, taken, words
 from tests.messages.contents import ANNOTATIONS, HOSTILE, LABELS, all_urgent, content, digest, hostile, line, storm
@@ -39,10 +39,13 @@ def test_ten_alerts_in_detail_and_the_rest_counted() -> None:
 def test_resolved_again_defect_truncated_and_also_firing_are_told() -> None:
     also = tuple(line(labels=LABELS | {"pod": f"pod-{n}"}) for n in range(20))
     told = (line(Told.RESOLVED), line(again=True), line(Told.FIRED_AND_RESOLVED), line(defect="no labels"))
-    rendered = slack.render(content(*told, also_firing=700, also_firing_lines=also, truncated=1, reason="failover"))
+    ops = Failover("<!channel>", "console", 4, "stream_closed")
+    rendered = slack.render(
+        content(*told, also_firing=700, also_firing_lines=also, truncated=1, reason="failover", failovers=(ops,))
+    )
     said = words(rendered)
     for phrase in (
-        "Told here because the alerts' own channel could not deliver.",
+        "Told here because <!channel> could not deliver: the receiver's output is closed.",
         "Resolved: HighErrorRate",
         "(lasted 1h 30m)",
         "Firing again: HighErrorRate",

@@ -64,6 +64,8 @@ async def test_a_forwarding_header_is_named_in_the_refusal(receiver: Receiver, n
     ):
         assert answer.status == 403
         text = await answer.text()
+        async with client.get("/metrics") as scraped:
+            assert 'alert_receiver_auth_failures_total{reason="admission"} 1.0' in await scraped.text()
     assert "proxy" in text
     assert name.lower() in text.lower()
     assert text.count("\n") == 1

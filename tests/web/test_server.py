@@ -3,7 +3,7 @@
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,9 @@ async def client(receiver: Receiver) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def scrape(client: aiohttp.ClientSession) -> dict[str, float]:
+async def scrape(client: aiohttp.ClientSession, headers: Mapping[str, str] | None = None) -> dict[str, float]:
     """Every sample of a scrape, by its name and labels as text."""
-    async with client.get("/metrics") as response:
+    async with client.get("/metrics", headers=headers) as response:
         families = list(prometheus_text(await response.text()))
     return {
         sample.name + ",".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value

@@ -1,0 +1,120 @@
+"""What the receiver has to say of itself reaches the channels of ``notices``.
+
+What has happened is gathered here and written to the store, which sees to it that of a kind at most one message in ten
+minutes goes out. While the store itself fails, a notice of that goes past it, straight to the providers.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+
+from receiver.core.content import NoticeKind
+from receiver.core.policy import Policy
+from receiver.store.connect import StoreUnavailable, Tx
+from receiver.store.writer import StoreFull, Writer
+from receiver.transitions.due import heed
+from receiver.transitions.notify import INTERVAL, notify
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 5.0
+"""Between two writes: whoever sends a thousand bad requests a second costs one row in that time."""
+
+KINDS_OF_DETAIL = 50
+"""Different things kept until the next write; beyond that they are counted, without saying which."""
+
+REFUSALS = {
+    "bad_http": "not HTTP as it should be (TLS, perhaps, where none is spoken)",
+    "content_encoding": "compressed, or encoded otherwise (415)",
+    "disconnected": "broken off before its end",
+    "internal_error": "an internal error of the receiver (503), see its log",
+    "not_a_notification": "not a notification of Alertmanager or Grafana (400)",
+    "store_full": "too much waits for the store already (503)",
+    "store_unavailable": "the store can't commit (503)",
+    "too_large": "larger than --web.max-body (413)",
+    "too_many_alerts": "more alerts than one notification may hold (413)",
+    "unauthorized": "without a token that is good for it (401, 403)",
+    "wrong_path": "to a path or with a method that does not exist (404, 405)",
+}
+"""Why a request was refused, by the reasons of the metric."""
+
+Happened = tuple[NoticeKind, str]
+
+
+class Notifier:
+    """Gathers, and hands on."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        policy: Callable[[], Policy],
+        wake: Callable[[Mapping[str, int]], None],
+        say_directly: Callable[[NoticeKind, int, tuple[str, ...]], Awaitable[None]],
+        clock: Callable[[], int],
+        pause: float = PAUSE_SECONDS,
+    ) -> None:
+        """``wake`` is told when channels have a notice due; ``say_directly`` sends one without the store."""
+        self._writer = writer
+        self._policy = policy
+        self._wake = wake
+        self._say_directly = say_directly
+        self._clock = clock
+        self._pause = pause
+        self._happened: Counter[Happened] = Counter()
+        self._news = asyncio.Event()
+        self._said_directly_at: int | None = None
+
+    def note(self, kind: NoticeKind, detail: str) -> None:
+        """Something has happened; ``detail`` is one line, the same for what is alike."""
+        known = (kind, detail) in self._happened or len(self._happened) < KINDS_OF_DETAIL
+        self._happened[kind, detail if known else ""] += 1
+        self._news.set()
+
+    def refused(self, reason: str) -> None:
+        """A request was refused that may have held alerts. What is the store's fault is that of a notice of its own."""
+        kind = NoticeKind.STORE_TROUBLE if reason.startswith("store_") else NoticeKind.REFUSED
+        self.note(kind, REFUSALS.get(reason, reason.replace("_", " ")))
+
+    def unknown_channel(self, name: str) -> None:
+        """A notification was addressed to a channel that does not exist."""
+        self.note(NoticeKind.UNKNOWN_CHANNEL, f"/webhook/{name}")
+
+    async def run(self) -> None:
+        """Hand on what is noted, for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self.hand_on()
+            await asyncio.sleep(self._pause)
+
+    async def hand_on(self) -> None:
+        """Write what has gathered; where the store can't take it, say at least that."""
+        happened, self._happened = self._happened, Counter()
+        if not self._policy().notices:
+            return
+        try:
+            self._wake(await self._writer.run(lambda tx: self._keep(tx, happened)))
+        except (StoreUnavailable, StoreFull) as error:
+            # Kept for when the store works again; it counts as one more trouble then.
+            self._happened += happened
+            self._happened[NoticeKind.STORE_TROUBLE, f"the store can't commit: {error}"] += 1
+            self._news.set()
+            await self._say_that_the_store_fails()
+
+    def _keep(self, tx: Tx, happened: Counter[Happened]) -> dict[str, int]:
+        due: dict[str, int] = {}
+        for kind in NoticeKind:
+            details = {detail: n for (of, detail), n in happened.items() if of is kind}
+            if details:
+                told = [f"{n:,} × {detail}" for detail, n in details.items() if detail]
+                heed(due, notify(tx, kind, sum(details.values()), told, self._policy(), self._clock()))
+        return due
+
+    async def _say_that_the_store_fails(self) -> None:
+        now = self._clock()
+        if self._said_directly_at is not None and now - self._said_directly_at < INTERVAL:
+            return
+        self._said_directly_at = now
+        troubles = {detail: n for (kind, detail), n in self._happened.items() if kind is NoticeKind.STORE_TROUBLE}
+        await self._say_directly(NoticeKind.STORE_TROUBLE, sum(troubles.values()), tuple(troubles))

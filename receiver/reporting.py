@@ -1,0 +1,62 @@
+"""What is said of a delivery attempt that has ended: in the metrics, and in one line of the log."""
+
+import logging
+
+from receiver.core.retrying import Failure, FailureClass
+from receiver.metrics import Metrics
+from receiver.store.messages import Answer
+from receiver.transitions.claim import Repeat
+from receiver.transitions.settle import Attempt, Settled
+
+log = logging.getLogger(__name__)
+
+REFUSED_BY_SOME = "some recipients refused a mail for good, the others have it"
+DEAD = "a message was refused twice while others were taken, its alerts are dead"
+FAILED_OVER = "a message was refused twice while others were taken, the fallback channel gets its alerts"
+REFUSED_NOTICE = "a notice was refused, it is not sent again"
+MISCONFIGURED = "delivery fails until somebody puts it right, everything stays pending"
+FAILED = "delivery failed, everything in it stays pending"
+
+
+def report(channel: str, attempt: Attempt, settled: Settled, metrics: Metrics, now: int) -> None:
+    """Tell how the attempt ended and what became of the message; ``now`` in UTC milliseconds."""
+    refused = sum(state is Answer.REFUSED for state, _code in attempt.answers.values())
+    if attempt.failure is not None and settled.sent:
+        # Told to those who took it before; those asked this time have all said no for good.
+        refused = len(attempt.sent.recipients)
+    metrics.recipients_refused.labels(channel).inc(refused)
+    if attempt.failure is not None:
+        metrics.failures.labels(channel, attempt.failure.reason).inc()
+        _report_failure(attempt.failure, settled, facts(channel, attempt.sent))
+    if settled.sent:
+        metrics.messages_sent.labels(channel, attempt.sent.message.kind).inc()
+        for since, n in settled.arrivals:
+            for _ in range(n):
+                metrics.alert_latency.labels(channel).observe(max(0, now - since) / 1000)
+        said: dict[str, object] = {"alerts": settled.told, "took_ms": attempt.took}
+        log.info("message sent", extra=facts(channel, attempt.sent) | said)
+
+
+def facts(channel: str, sent: Repeat) -> dict[str, object]:
+    """What a line of the log says of a message."""
+    return {"channel": channel, "uid": sent.message.uid, "kind": sent.message.kind, "why": sent.message.reason}
+
+
+def _report_failure(failure: Failure, settled: Settled, said: dict[str, object]) -> None:
+    said = said | {"class": failure.failure_class, "reason": failure.reason}
+    if failure.code is not None:
+        said["code"] = failure.code
+    if settled.sent:
+        log.warning(REFUSED_BY_SOME, extra=said)
+    elif settled.failed_over:
+        log.error(FAILED_OVER, extra=said | {"alerts": settled.failed_over})
+    elif settled.dead:
+        log.error(DEAD, extra=said | {"alerts": settled.dead})
+    elif settled.refused:
+        log.error(REFUSED_NOTICE, extra=said)
+    else:
+        said |= {"may_be_taken": failure.may_be_taken, "retry_in_s": round((settled.rest or 0) / 1000)}
+        if failure.failure_class is FailureClass.MISCONFIGURED:
+            log.error(MISCONFIGURED, extra=said)
+        else:
+            log.warning(FAILED, extra=said)

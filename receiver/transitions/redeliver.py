@@ -1,0 +1,84 @@
+"""What is dead is told after all, because somebody asks for it: as new entries, for those that died stay dead."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from receiver.core import entries, grouping
+from receiver.core.entries import Origin, Outcome
+from receiver.core.policy import ChannelPolicy, Policy
+from receiver.store import channels, deliveries, messages
+from receiver.store.connect import Tx
+from receiver.store.deliveries import Entry
+from receiver.transitions.batch import Batch
+
+
+class NotRedeliverable(Exception):
+    """There is nothing to redeliver; the text says why. ``known``: the message itself is there."""
+
+    def __init__(self, text: str, *, known: bool = True) -> None:
+        """Say why."""
+        super().__init__(text)
+        self.known = known
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """So many alerts of the ``channel`` wait again; the ``others`` are told already, wait already, or fire anew.
+
+    ``due``: when the channel has some due.
+    """
+
+    channel: str
+    waiting: int
+    others: int
+    due: Mapping[str, int]
+
+
+def redeliver(tx: Tx, uid: str, policy: Policy, now: int) -> Redelivered:
+    """Tell what died with the message of this id, as it is true now. Raises NotRedeliverable."""
+    message = messages.by_uid(tx, uid)
+    if message is None:
+        raise NotRedeliverable("there is no message with this id", known=False)
+    states = {state.id: (name, state) for name, state in channels.load(tx).items()}
+    name, _ = states[message.channel_id]
+    channel = next((channel for channel in policy.channels if channel.name == name), None)
+    if channel is None:
+        raise NotRedeliverable(f"its channel {name} is not in the configuration")
+    dead = deliveries.dead(tx, message.channel_id, message.id)
+    if not dead:
+        raise NotRedeliverable("nothing that it tells is dead")
+    configured = {state.id: each for each in policy.channels for n, state in states.values() if n == each.name}
+    keys = [_key(entry, channel, policy) for entry, _ in dead]
+    ids = {id_ for entry, latest in dead for id_ in (entry.delivery.episode_id, latest)}
+    batch = Batch(tx, now, configured, (), keys, sorted(ids))
+    waiting = 0
+    for (entry, latest), key in zip(dead, keys, strict=True):
+        waiting += _again(batch, entry, latest, key, channel, policy, now)
+    return Redelivered(name, waiting, len(dead) - waiting, batch.save())
+
+
+def _key(entry: Entry, channel: ChannelPolicy, policy: Policy) -> str:
+    labels = grouping.values(entry.labels, channel.group_by, policy.ignore_labels)
+    return grouping.key(entry.delivery.channel_id, labels)
+
+
+def _again(batch: Batch, entry: Entry, latest: int, key: str, channel: ChannelPolicy, policy: Policy, now: int) -> bool:
+    """Accept the alert once more; whether it waits to be told."""
+    channel_id, episode_id = entry.delivery.channel_id, entry.delivery.episode_id
+    delivery = batch.delivery(channel_id, episode_id)
+    assert delivery is not None, "what died has its row"
+    newer = batch.delivery(channel_id, latest) if latest != episode_id else None
+    batch.accept(channel_id, Origin.REDELIVERY)
+    ruling = entries.rule_redelivery(delivery, newer)
+    if ruling.outcome is Outcome.DUPLICATE:
+        batch.repeat(delivery)
+    elif ruling.outcome is not None:
+        batch.depart(channel_id, entry.alert_id, episode_id, delivery.status, ruling.outcome, ruling.reason)
+    else:
+        labels = grouping.values(entry.labels, channel.group_by, policy.ignore_labels)
+        batch.deliver_to(batch.group(channel_id, key, labels), episode_id)
+        delivery.severity = policy.severity.rank_of(entry.labels)
+        delivery.urgent = channel.is_urgent(entry.labels)
+        batch.overtake(delivery, entry.alert_id)
+        batch.wait(delivery, delivery.status, now)
+    return ruling.outcome is None

@@ -1,0 +1,142 @@
+"""``/api/v1``: what was sent, to whom, and why not; and what was dead, once more."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from receiver.core.entries import Outcome
+from receiver.core.policy import Policy
+from receiver.store import listing
+from receiver.store.connect import Store, StoreUnavailable, Tx
+from receiver.store.listing import Listed
+from receiver.store.messages import State
+from receiver.store.writer import StoreFull, Writer
+from receiver.transitions.redeliver import NotRedeliverable, Redelivered, redeliver
+
+log = logging.getLogger(__name__)
+
+MESSAGES_AT_ONCE = 100
+MOST_MESSAGES_AT_ONCE = 1_000
+
+
+class BadQuery(Exception):
+    """The question makes no sense; the text says what is wrong."""
+
+
+class Api:
+    """The handlers of questions about messages."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        policy: Callable[[], Policy],
+        wake: Callable[[Mapping[str, int]], None],
+        clock: Callable[[], int],
+    ) -> None:
+        """``wake`` is told when channels have news due; ``clock`` gives UTC milliseconds."""
+        self._store = store
+        self._writer = writer
+        self._policy = policy
+        self._wake = wake
+        self._clock = clock
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """The newest messages; ``?channel=``, ``?state=``, ``?limit=``, and ``?before=`` an id for the next page."""
+        try:
+            limit, state = _limit(request.query.get("limit")), _state(request.query.get("state"))
+        except BadQuery as error:
+            return _said(400, str(error))
+        channel, before = request.query.get("channel"), request.query.get("before")
+        found = await asyncio.to_thread(self._messages, limit, channel, state, before)
+        return _answer(200, {"messages": [_message(listed) for listed in found]})
+
+    def _messages(self, limit: int, channel: str | None, state: str | None, before: str | None) -> list[Listed]:
+        with self._store.read() as tx:
+            return listing.messages(tx, limit, channel=channel, state=state, before=before)
+
+    async def redeliver(self, request: web.Request) -> web.Response:
+        """Send the dead alerts of a message again, as new entries."""
+        uid = request.match_info["id"]
+
+        def work(tx: Tx) -> Redelivered:
+            return redeliver(tx, uid, self._policy(), self._clock())
+
+        try:
+            done = await self._writer.run(work)
+        except NotRedeliverable as error:
+            return _said(409 if error.known else 404, str(error))
+        except (StoreUnavailable, StoreFull) as error:
+            return _said(503, f"the store can't commit: {error}")
+        self._wake(done.due)
+        log.info("redelivered", extra={"channel": done.channel, "waiting": done.waiting, "others": done.others})
+        others = f"; {done.others:,} told or waiting already" if done.others else ""
+        said = f"{done.waiting:,} {'alert waits' if done.waiting == 1 else 'alerts wait'} to be told again{others}"
+        return _answer(200, {"channel": done.channel, "waiting": done.waiting, "others": done.others, "message": said})
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return MESSAGES_AT_ONCE
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= MOST_MESSAGES_AT_ONCE:
+        raise BadQuery(f"limit must be a number from 1 to {MOST_MESSAGES_AT_ONCE}")
+    return int(text[:9])
+
+
+def _state(text: str | None) -> str | None:
+    if text is not None and text not in list(State):
+        raise BadQuery(f"state must be one of {', '.join(State)}")
+    return text
+
+
+def _message(listed: Listed) -> dict[str, Any]:
+    facts = listed.facts
+    return {
+        "id": facts["uid"],
+        "channel": facts["channel"],
+        "kind": facts["kind"],
+        "reason": facts["reason"],
+        "state": facts["state"],
+        "subject": facts["subject"],
+        "alerts": facts["items"],
+        "groups": facts["groups"],
+        "outcomes": listed.outcomes,
+        "redeliverable": Outcome.DEAD in listed.outcomes,
+        "createdAt": _time(facts["claimed_at"]),
+        "settledAt": _time(facts["settled_at"]),
+        "retryAt": _time(facts["retry_at"]) if facts["settled_at"] is None else None,
+        "attempts": [
+            {
+                "at": _time(each["at"]),
+                "seconds": each["took"] / 1000,
+                "result": each["result"],
+                "class": each["failure_class"],
+                "reason": each["reason"],
+                "code": each["code"],
+            }
+            for each in listed.attempts
+        ],
+        "recipients": [
+            {"address": each["address"], "answer": each["state"], "code": each["code"], "at": _time(each["at"])}
+            for each in listed.recipients
+        ],
+    }
+
+
+def _time(at: int | None) -> str | None:
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _said(status: int, error: str) -> web.Response:
+    return _answer(status, {"error": error})
+
+
+def _answer(status: int, body: Mapping[str, Any]) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(body) + b"\n", content_type="application/json")
