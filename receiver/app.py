@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -117,14 +117,25 @@ async def running(
         metrics.config_loaded.set(1)
         metrics.config_loaded_at.set(clock() / 1000)
         policy = PolicyInForce(settings.policy)
-        writer = Writer(store, _watch(policy, metrics))
+        loop = asyncio.get_running_loop()
+
+        def store_trouble() -> None:
+            with suppress(RuntimeError):  # a loop that is closed has nobody left who could be told
+                loop.call_soon_threadsafe(notifier.note, NoticeKind.STORE_TROUBLE, "a transaction failed")
+
+        writer = Writer(store, _watch(policy, metrics, store_trouble))
         writer.start()
         stack.callback(writer.stop)
-        await writer.run(lambda tx: _begin(tx, settings.policy, clock()))
         tasks = Tasks()
 
         def wake_channels(due: Mapping[str, int]) -> None:
             dispatchers.wake(due)
+
+        async def say_directly(kind: NoticeKind, n: int, details: tuple[str, ...]) -> None:
+            await dispatchers.say(policy().notices, kind, n, details, clock())
+
+        notifier = Notifier(writer, policy, wake_channels, say_directly, clock)
+        await writer.run(lambda tx: _begin(tx, settings.policy, clock()))
 
         def dispatcher(destination: Destination) -> Dispatcher:
             made = outlet(destination, stdout)
@@ -147,11 +158,6 @@ async def running(
             lambda config: authority.install(tokens(config)),
         )
         sweeper = Sweeper(writer, policy, dispatchers.wake, clock)
-
-        async def say_directly(kind: NoticeKind, n: int, details: tuple[str, ...]) -> None:
-            await dispatchers.say(policy().notices, kind, n, details, clock())
-
-        notifier = Notifier(writer, policy, dispatchers.wake, say_directly, clock)
         # Whatever else goes on by itself; it ends before the channels do.
         background = [
             tasks.launch(reloader.attend(hangup or asyncio.Event()), "reload"),
@@ -207,7 +213,9 @@ class Tasks:
             self.ended.set_exception(error)
 
 
-def _watch(policy: PolicyInForce, metrics: Metrics) -> WriterWatch:
+def _watch(policy: PolicyInForce, metrics: Metrics, trouble: Callable[[], None]) -> WriterWatch:
+    """What follows from the writer's commits and failures; all of it happens on its thread."""
+
     def committed(seconds: float) -> None:
         policy.committed()
         metrics.commit_duration.observe(seconds)
@@ -215,6 +223,8 @@ def _watch(policy: PolicyInForce, metrics: Metrics) -> WriterWatch:
     def failed(reason: str) -> None:
         policy.failed()
         metrics.store_errors.labels(reason).inc()
+        if reason == "database":
+            trouble()
 
     return WriterWatch(committed, failed)
 

@@ -15,6 +15,7 @@ DEAD = "a message was refused twice while others were taken, its alerts are dead
 FAILED_OVER = "a message was refused twice while others were taken, the fallback channel gets its alerts"
 REFUSED_NOTICE = "a notice was refused, it is not sent again"
 MISCONFIGURED = "delivery fails until somebody puts it right, everything stays pending"
+DEFERRED = "some recipients said later, they are asked again and the others have it"
 FAILED = "delivery failed, everything in it stays pending"
 
 
@@ -35,6 +36,10 @@ def report(channel: str, attempt: Attempt, settled: Settled, metrics: Metrics, n
                 metrics.alert_latency.labels(channel).observe(max(0, now - since) / 1000)
         said: dict[str, object] = {"alerts": settled.told, "took_ms": attempt.took}
         log.info("message sent", extra=facts(channel, attempt.sent) | said)
+    elif attempt.failure is None and settled.rest is not None:
+        later = sum(state is Answer.AWAITED for state, _code in attempt.answers.values())
+        said = {"recipients": later, "retry_in_s": round(settled.rest / 1000)}
+        log.warning(DEFERRED, extra=facts(channel, attempt.sent) | said)
 
 
 def facts(channel: str, sent: Repeat) -> dict[str, object]:

@@ -271,6 +271,110 @@ def test_a_known_secret_never_reaches_the_stream(form: str, place: Callable[[str
         assert spelled not in left
 
 
+def in_exception_group() -> None:
+    log.error("refused", exc_info=ExceptionGroup(CANARY, [ValueError(CANARY), OSError(5, CANARY, CANARY)]))
+
+
+def in_context() -> None:
+    try:
+        try:
+            raise ValueError(CANARY)
+        except ValueError:
+            raise KeyError("another")
+    except KeyError:
+        log.exception("refused")
+
+
+def in_cause_of_a_cause() -> None:
+    error = RuntimeError("outer")
+    error.__cause__ = TypeError({"url": CANARY})
+    error.__cause__.__cause__ = UnicodeEncodeError("ascii", CANARY, 0, 3, CANARY)
+    log.error("refused", exc_info=error)
+
+
+def in_a_note() -> None:
+    error = RuntimeError("outer")
+    error.add_note(CANARY)
+    log.error("refused", exc_info=error)
+
+
+def in_arguments() -> None:
+    log.error("%s refused %r: %s", CANARY.encode(), [CANARY], {CANARY: 1})
+
+
+def in_a_stack() -> None:
+    log.handle(logging.makeLogRecord({"name": "receiver.x", "levelno": logging.ERROR, "stack_info": CANARY}))
+
+
+def in_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logs.install_hooks()
+        warnings.warn(CANARY, UserWarning, stacklevel=1)
+        logging.captureWarnings(False)
+
+
+def in_the_loops_own_handler() -> None:
+    loop = asyncio.new_event_loop()
+    loop.call_exception_handler({"message": CANARY, "exception": ValueError(CANARY), "handle": CANARY})
+    loop.close()
+
+
+def in_a_task_that_nobody_awaited() -> None:
+    async def fail() -> None:
+        raise ValueError(CANARY)
+
+    async def forget() -> None:
+        task = asyncio.create_task(fail(), name=CANARY)
+        await asyncio.wait([task])
+
+    asyncio.run(forget())
+
+
+def in_a_library() -> None:
+    logging.getLogger("aiohttp.server").error(CANARY, exc_info=ValueError(CANARY))
+
+
+CANARY = 'Xy7"k<&%+/\\é9-q'
+HIDDEN: list[Callable[[], None]] = [
+    in_exception_group,
+    in_context,
+    in_cause_of_a_cause,
+    in_a_note,
+    in_arguments,
+    in_a_stack,
+    in_a_warning,
+    in_the_loops_own_handler,
+    in_a_task_that_nobody_awaited,
+    in_a_library,
+]
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+@pytest.mark.parametrize("hide", HIDDEN, ids=lambda place: place.__name__)
+def test_wherever_a_record_holds_a_secret_it_is_told_without(form: str, hide: Callable[[], None]) -> None:
+    with patch("receiver.redaction.known_values", return_value=frozenset({CANARY})):
+        stream = configured("debug", form)
+        hide()
+    line = only_line(stream)
+    assert REDACTED in line
+    # Either end of it has signs that no other part of the record has.
+    assert not [part for part in ("Xy7", "9-q", "k<&", "k&lt;") if part in line]
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_what_an_exception_was_raised_from_none_of_is_not_told(form: str) -> None:
+    stream = configured("debug", form)
+    try:
+        try:
+            raise ValueError("of the library")
+        except ValueError:
+            raise KeyError("ours") from None
+    except KeyError:
+        log.exception("refused")
+    assert "of the library" not in only_line(stream)
+
+
 def test_a_number_that_is_a_secret_leaves_valid_json() -> None:
     with patch("receiver.redaction.known_values", return_value=frozenset({"271828"})):
         stream = configured(form="json")

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from msgspec import UNSET
+
 from receiver.config import durations, inherited, tokens
 from receiver.config.draft import Draft
 from receiver.config.problems import Finding, Path
+from receiver.config.types import EmailChannel
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
@@ -15,6 +18,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         )
     for i in draft.channels:
         yield from _intervals(draft, i)
+        yield from _fallback(draft, i)
     yield from tokens.warnings(draft)
 
 
@@ -36,6 +40,21 @@ def _intervals(draft: Draft, i: int) -> Iterator[Finding]:
     if settings.urgent and urgent > group and (path := _place(draft, i, "urgent_interval")):
         wrong = f"is longer than {cooldown}: urgent news waits as long as any other"
         yield Finding(path, wrong, "let urgent_interval be the shorter")
+
+
+def _fallback(draft: Draft, i: int) -> Iterator[Finding]:
+    """A fallback that fails together with the channel helps nobody."""
+    channel = draft.channels[i]
+    if channel.fallback is UNSET:
+        return
+    fallback = draft.channels.get(draft.names()[channel.fallback])
+    if isinstance(channel, EmailChannel) and isinstance(fallback, EmailChannel):
+        server, other = (inherited.smtp(draft.config.smtp, each) for each in (channel, fallback))
+        if (server.host, server.port) == (other.host, other.port):
+            wrong = "has the same mail server as this channel, and fails together with it"
+            yield Finding(
+                ("channels", i, "fallback"), wrong, "name a channel of another type, or with a host of its own"
+            )
 
 
 def _place(draft: Draft, i: int, key: str) -> Path | None:

@@ -42,9 +42,9 @@ class Attempt:
 class Settled:
     """The message is ``sent``: ``told`` alerts are delivered (their arrivals as (instant, how many)).
 
-    Or it is tried again in ``rest`` ms. Or it was refused for good: then so many alerts are ``dead``, or have
-    ``failed_over``. None of these: some recipients have it, others have to be asked again. ``due``: when other channels
-    have news due because of this.
+    Or it is tried again in ``rest`` ms, for those who have not got it. Or it was refused for good: then so many alerts
+    are ``dead``, or have ``failed_over``. None of these: it was given up meanwhile. ``due``: when other channels have
+    news due because of this.
     """
 
     sent: bool = False
@@ -84,13 +84,13 @@ def _note_taken(state: ChannelState, sent: Repeat, channel: ChannelPolicy, now: 
     """The channel works."""
     message = sent.message
     gathers = throttling.gathers(channel, state.failing_since, now, catching_up=state.catching_up)
-    # After an outage old bytes may have gone first: what is due now is still to be told in one message.
-    state.catching_up = sent.in_doubt and gathers
+    # After an outage old bytes or a notice may have gone first: what is due now is still to be told in one message.
+    state.catching_up = gathers and (sent.in_doubt or message.kind == "notice")
     state.failures, state.failure_class, state.failing_since, state.retry_at = 0, None, None, None
     state.accepted_at, state.refusals = now, 0
     if message.kind == "digest":
         state.last_digest_at = now
-    if state.largest_digest is not None:
+    if state.largest_digest is not None and message.kind != "notice":
         # What made a larger one unacceptable may be over.
         state.largest_digest = None if message.groups < state.largest_digest else 2 * state.largest_digest
 
@@ -109,8 +109,9 @@ def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, policy: Policy, now
         return _delivered(tx, message, now)
     # Recipients who said "later" are asked again, with the same bytes, and delay no other message.
     messages.keep_partial(tx, message)
-    messages.retry(tx, message, now + retrying.after(DEFERRED, message.attempts + 1, attempt.jitter))
-    return Settled()
+    rest = retrying.after(DEFERRED, message.attempts + 1, attempt.jitter)
+    messages.retry(tx, message, now + rest)
+    return Settled(rest=rest)
 
 
 def _cool(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> None:

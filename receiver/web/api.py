@@ -64,15 +64,19 @@ class Api:
         """Send the dead alerts of a message again, as new entries."""
         uid = request.match_info["id"]
 
-        def work(tx: Tx) -> Redelivered:
-            return redeliver(tx, uid, self._policy(), self._clock())
+        def work(tx: Tx) -> Redelivered | NotRedeliverable:
+            try:
+                return redeliver(tx, uid, self._policy(), self._clock())
+            except NotRedeliverable as error:
+                # Raised further, it would roll back what others write in this transaction.
+                return error
 
         try:
             done = await self._writer.run(work)
-        except NotRedeliverable as error:
-            return _said(409 if error.known else 404, str(error))
         except (StoreUnavailable, StoreFull) as error:
             return _said(503, f"the store can't commit: {error}")
+        if isinstance(done, NotRedeliverable):
+            return _said(409 if done.known else 404, str(done))
         self._wake(done.due)
         log.info("redelivered", extra={"channel": done.channel, "waiting": done.waiting, "others": done.others})
         others = f"; {done.others:,} told or waiting already" if done.others else ""

@@ -40,6 +40,7 @@ LOG_EVENTS = {
     REJECTED: ("warn", "delivery failed, everything in it stays pending"),
     None: ("info", "message sent"),
 }
+DEFERRED_EVENT = ("warn", "some recipients said later, they are asked again and the others have it")
 DEAD_EVENT = ("error", "a message was refused twice while others were taken, its alerts are dead")
 
 
@@ -78,7 +79,7 @@ class Row:
     def events(self) -> list[tuple[str, str]]:
         """What is logged of the first attempt: level and message."""
         if self.kind is None and self.pending is not None:
-            return []  # some have it and the others are asked again: nothing has failed, and nothing is done
+            return [DEFERRED_EVENT]
         return [LOG_EVENTS[self.kind]]
 
     @property

@@ -122,3 +122,15 @@ def test_without_channels_of_notices_nothing_is_kept(timeline: Timeline) -> None
     timeline.notify(REFUSED, "one")
     timeline.reload(policy(channel(), notices=("ops",)))
     assert isinstance(timeline.send(), Rest)
+
+
+def test_a_notice_that_goes_first_after_a_downtime_takes_nothing_of_the_digest_that_follows(timeline: Timeline) -> None:
+    timeline.sweep()
+    timeline.receive(firing("A"), firing("B"))
+    timeline.now += HOUR
+    timeline.restart()
+    timeline.notify(REFUSED, "one")
+    told(timeline)
+    digest = timeline.send("oncall")
+    assert isinstance(digest, Content)
+    assert (digest.kind, digest.news, digest.reason) == ("digest", 2, "catch_up")
