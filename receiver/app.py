@@ -33,6 +33,7 @@ from receiver.store.writer import Writer, WriterWatch
 from receiver.sweeper import Sweeper
 from receiver.transitions.accept import Accepted
 from receiver.transitions.install import install, resume
+from receiver.transitions.settle import Settled
 from receiver.web.api import Api
 from receiver.web.auth import Authority
 from receiver.web.management import Management
@@ -137,10 +138,14 @@ async def running(
         notifier = Notifier(writer, policy, wake_channels, say_directly, clock)
         await writer.run(lambda tx: _begin(tx, settings.policy, clock()))
 
+        def heed(settled: Settled) -> None:
+            dispatchers.wake(settled.due)
+            sweeper.wake(settled.sweep_at)
+
         def dispatcher(destination: Destination) -> Dispatcher:
             made = outlet(destination, stdout)
             metrics.add_channel(destination.name, made.channel.reasons)
-            return Dispatcher(made, writer, policy, metrics, clock, wake_others=wake_channels)
+            return Dispatcher(made, writer, policy, metrics, clock, heed=heed)
 
         dispatchers = Dispatchers(dispatcher, tasks.launch)
         stack.push_async_callback(dispatchers.end, SHUTDOWN_SECONDS)

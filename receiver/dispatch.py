@@ -5,7 +5,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from receiver.store.connect import StoreUnavailable, Tx
 from receiver.store.messages import Answer
 from receiver.store.writer import StoreFull, Writer
 from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix, hasten
-from receiver.transitions.settle import Attempt, settle
+from receiver.transitions.settle import Attempt, Settled, settle
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +55,11 @@ class Dispatcher:
         metrics: Metrics,
         clock: Callable[[], int],
         jitter: Callable[[], float] = random.random,
-        wake_others: Callable[[Mapping[str, int]], None] = lambda _due: None,
+        heed: Callable[[Settled], None] = lambda _settled: None,
     ) -> None:
         """``policy`` gives the policy in force, ``clock`` UTC milliseconds, ``jitter`` a number in [0, 1).
 
-        ``wake_others`` is told when other channels have news due because of what became of a message here.
+        ``heed`` is told what became of each attempt: other channels may have news due because of it.
         """
         self._outlet = outlet
         self._writer = writer
@@ -68,7 +68,7 @@ class Dispatcher:
         self._metrics = metrics
         self._clock = clock
         self._jitter = jitter
-        self._wake_others = wake_others
+        self._heed = heed
         self._unreachable_since: int | None = None
         self._news = asyncio.Event()
         self._rest: Rest | None = None
@@ -196,7 +196,7 @@ class Dispatcher:
         self._note_reach(failure, began_at)
         settled = await self._write(lambda tx: settle(tx, attempt, self._current_policy(), self._clock()))
         report(self.name, attempt, settled, metrics, self._clock())
-        self._wake_others(settled.due)
+        self._heed(settled)
 
     def _note_reach(self, failure: Failure | None, began_at: int) -> None:
         if failure is None or not failure.unreachable:

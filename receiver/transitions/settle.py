@@ -1,7 +1,7 @@
 """The fifth hop: what became of an attempt is entered in the books."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from receiver.core import grouping, retrying, throttling
 from receiver.core.entries import Outcome
@@ -44,7 +44,7 @@ class Settled:
 
     Or it is tried again in ``rest`` ms, for those who have not got it. Or it was refused for good: then so many alerts
     are ``dead``, or have ``failed_over``. None of these: it was given up meanwhile. ``due``: when other channels have
-    news due because of this.
+    news due because of this; ``sweep_at``: when there may be something to sweep.
     """
 
     sent: bool = False
@@ -55,6 +55,7 @@ class Settled:
     dead: int = 0
     failed_over: int = 0
     due: Mapping[str, int] = field(default_factory=dict)
+    sweep_at: int | None = None
 
 
 def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
@@ -77,7 +78,8 @@ def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     else:
         settled = _failed(tx, attempt, failure, channel, state, policy, now)
     follow(tx, message, state, channel, policy, now)
-    return settled
+    # From the first failure on it is known when the fallback is to tell what is due here.
+    return settled if failure is None or channel.fallback is None else replace(settled, sweep_at=now)
 
 
 def _note_taken(state: ChannelState, sent: Repeat, channel: ChannelPolicy, now: int) -> None:

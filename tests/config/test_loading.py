@@ -208,6 +208,21 @@ def test_intervals_that_get_in_each_others_way_are_warned_of(folder: Folder, tex
     assert folder.told(folder.load(CONSOLE + text).warnings) == told
 
 
+def test_a_fallback_with_the_same_mail_server_is_warned_of(folder: Folder) -> None:
+    text = """\
+smtp: {host: mail.example.com}
+channels:
+- {name: a, type: email, to: [a@example.com], from: x@example.com, fallback: bb}
+- {name: b, alias: bb, type: email, to: [b@example.com], from: x@example.com, fallback: c}
+- {name: c, type: email, to: [c@example.com], from: x@example.com, host: other.example.com, fallback: d}
+- {name: d, type: console}
+"""
+    assert folder.told(folder.load(text).warnings) == [
+        "3: channels[0].fallback: has the same mail server as this channel, and fails together with it; "
+        "name a channel of another type, or with a host of its own"
+    ]
+
+
 def test_a_channels_own_interval_is_warned_of_at_the_channel_and_what_all_share_once(folder: Folder) -> None:
     loaded = folder.load("""\
 defaults: {repeat_interval: 3d}

@@ -118,6 +118,26 @@ def test_the_built_in_alias_gives_way_to_levels_of_that_name(tmp_path: Path) -> 
     assert (severity.rank("page"), severity.rank("ticket"), severity.aliases) == (1, 0, {})
 
 
+def test_fallbacks_and_notices_name_channels_whatever_the_file_calls_them(tmp_path: Path) -> None:
+    policy = resolve.resolve(
+        config(
+            tmp_path,
+            """\
+notices: [bb, a, b]
+defaults: {fallback_after: 5m}
+channels:
+- {name: a, type: console, fallback: bb}
+- {name: b, alias: bb, type: console, fallback_after: 3m}
+""",
+        )
+    )
+    assert policy.notices == ("b", "a")
+    assert [(channel.fallback, channel.fallback_after) for channel in policy.channels] == [
+        ("b", 300_000),
+        (None, 180_000),
+    ]
+
+
 def test_destinations_have_every_override_applied(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     (tmp_path / "password").write_text("own-password\n\n")
