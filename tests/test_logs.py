@@ -280,7 +280,7 @@ def in_context() -> None:
         try:
             raise ValueError(CANARY)
         except ValueError:
-            raise KeyError("another")
+            raise KeyError("another")  # noqa: B904 -- what is raised while another is handled
     except KeyError:
         log.exception("refused")
 

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "receiver"
 
 # Where a value may be had: in the channels, for their providers alone. ``passes`` hands it to a condition, for judging
 # a configuration and for comparing digests of bearer tokens.
-MAY_HAVE = {"reveal": {"channels"}, "passes": {"config", "web"}, "_value": {"secret.py"}}
+MAY_HAVE = {"reveal": {"channels"}, "passes": {"config", "web"}}
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def reached_for(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Attribute):
             yield node.attr
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
-            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+            yield from (str(argument.value) for argument in node.args if isinstance(argument, ast.Constant))
 
 
 @pytest.mark.parametrize("name", MAY_HAVE)
@@ -132,7 +132,8 @@ def test_a_value_is_reached_for_only_where_it_is_used(name: str) -> None:
         for path in PACKAGE.rglob("*.py")
         if name in reached_for(ast.parse(path.read_text()))
     }
-    assert places == MAY_HAVE[name]
+    assert places
+    assert places <= MAY_HAVE[name]
 
 
 def test_channels_reveal_a_value_only_in_the_call_that_hands_it_over() -> None:

@@ -6,11 +6,14 @@ What happens within the ten minutes is added up in the next one: nothing is left
 from collections.abc import Sequence
 
 from receiver.core.content import NoticeKind
+from receiver.core.entries import Outcome
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.store import channels, notices
+from receiver.store import channels, deliveries, notices
 from receiver.store.connect import Tx
 from receiver.store.messages import Message
 
+NAMES_SHOWN = 3
+NAME_SHOWN = 80
 INTERVAL = 600_000
 """Milliseconds between two notices of a kind on a channel."""
 
@@ -19,7 +22,12 @@ def announce_dead(
     tx: Tx, channel: ChannelPolicy, message: Message, n: int, why: str, policy: Policy, now: int
 ) -> dict[str, int]:
     """So many alerts of the channel are dead; the message's id is what redelivers them."""
-    detail = f"{channel.name}: {n:,} {'alert' if n == 1 else 'alerts'} ({why.replace('_', ' ')}), message {message.uid}"
+    lost = deliveries.of_lost_items(tx, message.channel_id, message.id, Outcome.DEAD)
+    names = list(dict.fromkeys(entry.labels.get("alertname", "")[:NAME_SHOWN] for entry in lost))
+    more = " and others" if len(names) > NAMES_SHOWN else ""
+    named = f"{', '.join(name or '(no alertname)' for name in names[:NAMES_SHOWN])}{more}"
+    alerts = f"{n:,} {'alert' if n == 1 else 'alerts'}"
+    detail = f"{channel.name}: {alerts} ({why.replace('_', ' ')}): {named}; message {message.uid}"
     return notify(tx, NoticeKind.DEAD_LETTERS, n, [detail], policy, now)
 
 

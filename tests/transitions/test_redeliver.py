@@ -144,5 +144,5 @@ def test_a_dead_letter_is_told_to_the_channels_of_notices_with_the_id_that_redel
     notice = timeline.send("oncall")
     assert isinstance(notice, Incidents)
     assert (notice.kind, notice.n) == ("dead_letters", 2)
-    assert notice.details == (f"ops: 2 alerts (invalid blocks), message {uid}",)
+    assert notice.details == (f"ops: 2 alerts (invalid blocks): Bad; message {uid}",)
     assert isinstance(timeline.send("oncall"), Rest)
