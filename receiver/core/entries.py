@@ -116,6 +116,7 @@ NOT_WANTED_EITHER = Ruling("send_resolved is off", Outcome.UNANNOUNCED, displace
 NEVER_SEEN = Ruling("no firing was ever received", Outcome.UNANNOUNCED)
 BRIEF = Ruling("resolved within group_wait", Outcome.UNANNOUNCED, displaced=Outcome.SUPERSEDED)
 ENDED_MUTED = Ruling("ended while muted", Outcome.UNANNOUNCED, displaced=Outcome.MUTED)
+NEWER_LIFE = Ruling("the alert has a newer episode", Outcome.SUPERSEDED)
 OVERTAKEN = Ruling("a newer episode of the alert is told already, or waits", Outcome.SUPERSEDED)
 FIRED_AND_RESOLVED = Ruling("fired and resolved while it waited", displaced=Outcome.SUPERSEDED)
 RESOLVES = Ruling("resolves what was told")
@@ -149,18 +150,26 @@ def rule_firing(delivery: Delivery | None, *, reminds: bool) -> Ruling:
     return REPEATED
 
 
-def rule_copy(copied: Delivery, there: Delivery | None, *, owed: bool, reminds: bool, now: int) -> Ruling:
-    """What another channel could not tell comes to its fallback channel, which knows of it what is ``there``."""
+def rule_copy(status: Status, there: Delivery | None, *, newer: bool, owed: bool, reminds: bool, now: int) -> Ruling:
+    """What another channel could not tell comes to its fallback channel, which knows of it what is ``there``.
+
+    ``newer``: the alert has a newer life, which is news in its own right.
+    """
+    if newer:
+        return NEWER_LIFE
     if there is None or not (there.waits or there.may_have_told):
         return OPENING
-    if copied.status is Status.FIRING:
+    if status is Status.FIRING:
         return rule_firing(there, reminds=reminds)
     return rule_resolved(there, Change.ALREADY_CLOSED, owed=owed, group_wait=0, send_resolved=True, now=now)
 
 
-def rule_redelivery(dead: Delivery, newer: Delivery | None) -> Ruling:
-    """Somebody wants what was dead to be told after all; of a ``newer`` life the channel may know already."""
-    if dead.waits or dead.claimed is not None or dead.told is dead.status:
+def rule_redelivery(dead: Delivery, status: Status, newer: Delivery | None) -> Ruling:
+    """Somebody wants what was dead to be told after all, by its ``status`` now.
+
+    ``newer`` is what the channel knows of a newer life of the alert.
+    """
+    if dead.waits or dead.claimed is not None or dead.told is status:
         return REPEATED
     if newer is not None and (newer.waits or newer.may_have_told):
         return OVERTAKEN

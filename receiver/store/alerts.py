@@ -65,6 +65,11 @@ _HELD_UNTIL = (
     .order_by(schema.episode.c.opens_at, schema.episode.c.id)
     .limit(CHUNK)
 )
+_LATEST = (
+    select(schema.alert.c.id, schema.episode.c.id.label("episode_id"), schema.episode.c.closed_at)
+    .join(schema.episode, schema.episode.c.id == schema.alert.c.episode_id)
+    .where(schema.alert.c.id.in_(bindparam("ids", expanding=True)))
+)
 _BY_ID = select(schema.alert).where(schema.alert.c.id.in_(bindparam("ids", expanding=True)))
 _NEXT_HELD_UNTIL = select(func.min(schema.episode.c.opens_at)).where(schema.episode.c.opens_at.is_not(None))
 _CLAMP_HELD = (
@@ -98,6 +103,19 @@ def load(tx: Tx, keys: Sequence[str]) -> dict[str, Known]:
                 key = held[episode_id]
                 found[key] = found[key]._replace(held=_episode(alert_id, episode_id, *episode))
     return found
+
+
+class Latest(NamedTuple):
+    """An alert's latest episode that is in effect, and whether it is over."""
+
+    episode_id: int
+    is_over: bool
+
+
+def latest(tx: Tx, alert_ids: Sequence[int]) -> dict[int, Latest]:
+    """The latest episodes of these alerts, by the alert's id."""
+    rows = (row for chunk in chunks(alert_ids) for row in tx.tuples(_LATEST, {"ids": chunk}))
+    return {alert_id: Latest(episode_id, closed_at is not None) for alert_id, episode_id, closed_at in rows}
 
 
 def held_until(tx: Tx, now: int) -> list[TrackedAlert]:

@@ -109,14 +109,6 @@ _RELIEVED = (
     )
     .order_by(_d.c.channel_id, _d.c.episode_id)
 )
-_OF_DEAD_ITEMS = (
-    select(_d, _a.c.id, _a.c.labels, _a.c.episode_id.label("latest"))
-    .join(_e, _e.c.id == _d.c.episode_id)
-    .join(_a, _a.c.id == _e.c.alert_id)
-    .join(_i, and_(_i.c.episode_id == _d.c.episode_id, _i.c.message_id == bindparam("message")))
-    .where(_d.c.channel_id == bindparam("channel"), _i.c.outcome == Outcome.DEAD)
-    .order_by(_d.c.episode_id)
-)
 _OF_LOST_ITEMS = (
     _WITH_ALERT.join(_i, and_(_i.c.episode_id == _d.c.episode_id, _i.c.message_id == bindparam("message")))
     .where(_d.c.channel_id == bindparam("channel"), _i.c.outcome == bindparam("outcome"))
@@ -286,12 +278,6 @@ def of_lost_items(tx: Tx, channel_id: int, message_id: int, outcome: Outcome) ->
     """The deliveries of a message's items that ended so."""
     where = {"channel": channel_id, "message": message_id, "outcome": outcome}
     return [_with_alert(row) for row in tx.tuples(_OF_LOST_ITEMS, where)]
-
-
-def dead(tx: Tx, channel_id: int, message_id: int) -> list[tuple[Entry, int]]:
-    """What died with the message, each with the alert's latest episode."""
-    rows = tx.tuples(_OF_DEAD_ITEMS, {"channel": channel_id, "message": message_id})
-    return [(_with_alert(row[:-1]), row[-1]) for row in rows]
 
 
 def unmute(tx: Tx, channel_id: int, now: int) -> list[int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from receiver.store import schema
 from receiver.store.connect import Tx
@@ -50,6 +50,8 @@ _ADD = (
 )
 _CLAIM = update(_n).where(_n.c.id == bindparam("notice")).values(message_id=bindparam("message"))
 _OF_MESSAGE = (_n.c.message_id == bindparam("message"), _n.c.told_at.is_(None))
+_OF = select(*_COLUMNS).where(*_OF_MESSAGE)
+_DROP = delete(_n).where(_n.c.id == bindparam("notice"))
 _RELEASE = update(_n).where(*_OF_MESSAGE).values(message_id=None)
 _TOLD = update(_n).where(*_OF_MESSAGE).values(told_at=bindparam("now"))
 _CLAMP = (
@@ -104,8 +106,13 @@ def claim(tx: Tx, notice: Waiting, message_id: int) -> None:
 
 
 def release(tx: Tx, message_id: int) -> None:
-    """The message surely reached nobody: its notice waits again."""
-    tx.run(_RELEASE, {"message": message_id})
+    """The message surely reached nobody: its notice waits again, and takes along what has happened meanwhile."""
+    for notice in [_waiting(row) for row in tx.rows(_OF, {"message": message_id})]:
+        meanwhile = waiting(tx, notice.channel_id, notice.kind)
+        tx.run(_RELEASE, {"message": message_id})
+        if meanwhile is not None:
+            extend(tx, notice, meanwhile.n, meanwhile.details)
+            tx.run(_DROP, {"notice": meanwhile.id})
 
 
 def tell(tx: Tx, message_id: int, now: int) -> None:

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from receiver.core import entries, grouping
-from receiver.core.entries import TOLD_INSTEAD, Origin, Outcome
+from receiver.core.alerts import Status
+from receiver.core.entries import TOLD_INSTEAD, Delivery, Origin, Outcome
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.store import channels, deliveries, groups, messages
+from receiver.store import alerts, channels, deliveries, groups, messages
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.deliveries import Entry, Patience
 from receiver.store.messages import Message
 from receiver.transitions.batch import Batch
+from receiver.transitions.due import heed
 from receiver.transitions.leave import leave
-from receiver.transitions.mute import hold_back
+from receiver.transitions.mute import active_on, hold_back
 
 URGENT_AFTER = 120_000
 """Milliseconds that urgent news may be due before the fallback tells it, where ``fallback_after`` is not shorter."""
@@ -41,11 +43,12 @@ def fail_over(tx: Tx, policy: Policy, now: int) -> tuple[dict[str, int], int | N
             instants.append(stuck + STUCK_AFTER)
         patience = _patience(channel, states, everything=state.failing_since is not None or _passed(stuck, now))
         if deliveries.overdue(tx, state.id, patience, now):
-            # What is muted on the channel is held there, and not told elsewhere.
+            # What is muted on the channel is held there, or will be, and not told elsewhere.
             hold_back(tx, state.id, channel, policy, now)
+            mutes = active_on(tx, channel, policy, now)
             overdue = deliveries.overdue(tx, state.id, patience, now)
-            for name, due_at in copy(tx, overdue, channel, states, policy, now).items():
-                due[name] = min(due_at, due.get(name, due_at))
+            unmuted = [entry for entry in overdue if not any(mute.covers(entry.labels) for mute in mutes)]
+            heed(due, copy(tx, unmuted, channel, states, policy, now))
         instants.append(deliveries.next_overdue_at(tx, state.id, patience, now))
     return due, min((at for at in instants if at is not None), default=None)
 
@@ -72,37 +75,77 @@ def copy(
     if not originals:
         return {}
     fallback = next(each for each in policy.channels if each.name == channel.fallback)
-    fallback_id = states[fallback.name].id
-    values = [grouping.values(entry.labels, fallback.group_by, policy.ignore_labels) for entry in originals]
-    keys = [grouping.key(fallback_id, value) for value in values]
-    configured = {states[each.name].id: each for each in policy.channels}
-    batch = Batch(tx, now, configured, (), keys, [entry.delivery.episode_id for entry in originals])
-    for entry, key, labels in zip(originals, keys, values, strict=True):
+    return _Copying(tx, originals, fallback, states, policy, now).carry_out()
+
+
+class _Copying:
+    """Some entries on their way to a fallback channel."""
+
+    def __init__(
+        self,
+        tx: Tx,
+        originals: Sequence[Entry],
+        fallback: ChannelPolicy,
+        states: Mapping[str, ChannelState],
+        policy: Policy,
+        now: int,
+    ) -> None:
+        self._originals = originals
+        self._fallback = fallback
+        self._fallback_id = states[fallback.name].id
+        self._policy = policy
+        self._now = now
+        self._latest = alerts.latest(tx, sorted({entry.alert_id for entry in originals}))
+        configured = {states[each.name].id: each for each in policy.channels}
+        keys = [grouping.key(self._fallback_id, self._values(entry)) for entry in originals]
+        self._batch = Batch(tx, now, configured, (), keys, [entry.delivery.episode_id for entry in originals])
+
+    def _values(self, entry: Entry) -> dict[str, str]:
+        return grouping.values(entry.labels, self._fallback.group_by, self._policy.ignore_labels)
+
+    def carry_out(self) -> dict[str, int]:
+        """Copy them; when each channel then has some due."""
+        for entry in self._originals:
+            self._copy(entry)
+        return self._batch.save()
+
+    def _copy(self, entry: Entry) -> None:
+        batch, fallback_id, latest = self._batch, self._fallback_id, self._latest[entry.alert_id]
         original = batch.delivery(entry.delivery.channel_id, entry.delivery.episode_id)
         assert original is not None, "what was found is there"
-        batch.accept(fallback_id, Origin.FALLBACK)
         there = batch.delivery(fallback_id, original.episode_id)
-        reminds = there is not None and grouping.reminds(batch.group_of(there), fallback, now)
-        owed = there is not None and batch.owes_end(there)
-        ruling = entries.rule_copy(original, there, owed=owed, reminds=reminds, now=now)
+        status = Status.RESOLVED if latest.is_over else original.status
+        ruling = entries.rule_copy(
+            status,
+            there,
+            newer=latest.episode_id != original.episode_id,
+            owed=there is not None and batch.owes_end(there),
+            reminds=there is not None and grouping.reminds(batch.group_of(there), self._fallback, self._now),
+            now=self._now,
+        )
+        batch.accept(fallback_id, Origin.FALLBACK)
         batch.copied(original, fallback_id)
         if ruling.displaced is not None and there is not None:
             batch.displace(there, entry.alert_id, ruling.displaced, ruling.reason)
         if ruling.outcome is Outcome.DUPLICATE and there is not None:
             batch.repeat(there)
         elif ruling.outcome is not None:
-            batch.depart(
-                fallback_id, entry.alert_id, original.episode_id, original.status, ruling.outcome, ruling.reason
-            )
+            batch.depart(fallback_id, entry.alert_id, original.episode_id, status, ruling.outcome, ruling.reason)
         else:
-            made = batch.deliver_to(batch.group(fallback_id, key, labels), original.episode_id)
-            if there is None or made.stands_in_for is not None or not made.may_have_told:
-                made.stands_in_for = original.channel_id
-            made.severity = policy.severity.rank_of(entry.labels)
-            made.urgent = fallback.is_urgent(entry.labels)
-            batch.overtake(made, entry.alert_id)
-            batch.wait(made, original.status, original.since)
-    return batch.save()
+            self._tell(entry, original, there, status)
+
+    def _tell(self, entry: Entry, original: Delivery, there: Delivery | None, status: Status) -> None:
+        batch, values = self._batch, self._values(entry)
+        copied = batch.deliver_to(
+            batch.group(self._fallback_id, grouping.key(self._fallback_id, values), values), original.episode_id
+        )
+        if there is None or copied.stands_in_for is not None or not copied.may_have_told:
+            copied.stands_in_for = original.channel_id
+        copied.severity = self._policy.severity.rank_of(entry.labels)
+        copied.urgent = self._fallback.is_urgent(entry.labels)
+        batch.overtake(copied, entry.alert_id)
+        # How long it has waited there is part of how late it comes here.
+        batch.wait(copied, status, original.since)
 
 
 def hand_over(

@@ -61,11 +61,16 @@ def _let_go(tx: Tx, ended: Mute, policy: Policy, now: int) -> dict[str, int]:
     return due
 
 
+def active_on(tx: Tx, channel: ChannelPolicy, policy: Policy, now: int) -> list[Mute]:
+    """The mutes that hold back something on the channel, or would."""
+    every = mutes.not_ended(tx, policy.compile_pattern).values()
+    return [each for each in every if each.is_active(channel.name, now)]
+
+
 def hold_back(tx: Tx, channel_id: int, channel: ChannelPolicy, policy: Policy, now: int) -> tuple[int, int]:
     """Hold what is due on the channel and muted: how many mutes are active there, how many entries they hold now."""
     muted: list[Entry] = []
-    every = mutes.not_ended(tx, policy.compile_pattern).values()
-    active = [each for each in every if each.is_active(channel.name, now)]
+    active = active_on(tx, channel, policy, now)
     if active:
         due = deliveries.waiting(tx, channel_id, now)
         muted = [entry for entry in due if any(each.covers(entry.labels) for each in active)]

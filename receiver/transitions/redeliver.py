@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from receiver.core import entries, grouping
+from receiver.core.alerts import Status
 from receiver.core.entries import Origin, Outcome
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.store import channels, deliveries, messages
+from receiver.store import alerts, channels, deliveries, messages
 from receiver.store.connect import Tx
 from receiver.store.deliveries import Entry
 from receiver.transitions.batch import Batch
@@ -44,16 +45,17 @@ def redeliver(tx: Tx, uid: str, policy: Policy, now: int) -> Redelivered:
     channel = next((channel for channel in policy.channels if channel.name == name), None)
     if channel is None:
         raise NotRedeliverable(f"its channel {name} is not in the configuration")
-    dead = deliveries.dead(tx, message.channel_id, message.id)
+    dead = deliveries.of_lost_items(tx, message.channel_id, message.id, Outcome.DEAD)
     if not dead:
         raise NotRedeliverable("nothing that it tells is dead")
+    latest = alerts.latest(tx, sorted({entry.alert_id for entry in dead}))
     configured = {state.id: each for each in policy.channels for n, state in states.values() if n == each.name}
-    keys = [_key(entry, channel, policy) for entry, _ in dead]
-    ids = {id_ for entry, latest in dead for id_ in (entry.delivery.episode_id, latest)}
+    keys = [_key(entry, channel, policy) for entry in dead]
+    ids = {id_ for entry in dead for id_ in (entry.delivery.episode_id, latest[entry.alert_id].episode_id)}
     batch = Batch(tx, now, configured, (), keys, sorted(ids))
     waiting = 0
-    for (entry, latest), key in zip(dead, keys, strict=True):
-        waiting += _again(batch, entry, latest, key, channel, policy, now)
+    for entry, key in zip(dead, keys, strict=True):
+        waiting += _again(batch, entry, latest[entry.alert_id], key, channel, policy, now)
     return Redelivered(name, waiting, len(dead) - waiting, batch.save())
 
 
@@ -62,23 +64,28 @@ def _key(entry: Entry, channel: ChannelPolicy, policy: Policy) -> str:
     return grouping.key(entry.delivery.channel_id, labels)
 
 
-def _again(batch: Batch, entry: Entry, latest: int, key: str, channel: ChannelPolicy, policy: Policy, now: int) -> bool:
+def _again(
+    batch: Batch, entry: Entry, latest: Latest, key: str, channel: ChannelPolicy, policy: Policy, now: int
+) -> bool:
     """Accept the alert once more; whether it waits to be told."""
     channel_id, episode_id = entry.delivery.channel_id, entry.delivery.episode_id
     delivery = batch.delivery(channel_id, episode_id)
     assert delivery is not None, "what died has its row"
-    newer = batch.delivery(channel_id, latest) if latest != episode_id else None
+    is_latest = latest.episode_id == episode_id
+    newer = None if is_latest else batch.delivery(channel_id, latest.episode_id)
+    # An earlier life is over, whether or not its end was heard of.
+    status = Status.RESOLVED if latest.is_over or not is_latest else delivery.status
     batch.accept(channel_id, Origin.REDELIVERY)
-    ruling = entries.rule_redelivery(delivery, newer)
+    ruling = entries.rule_redelivery(delivery, status, newer)
     if ruling.outcome is Outcome.DUPLICATE:
         batch.repeat(delivery)
     elif ruling.outcome is not None:
-        batch.depart(channel_id, entry.alert_id, episode_id, delivery.status, ruling.outcome, ruling.reason)
+        batch.depart(channel_id, entry.alert_id, episode_id, status, ruling.outcome, ruling.reason)
     else:
         labels = grouping.values(entry.labels, channel.group_by, policy.ignore_labels)
         batch.deliver_to(batch.group(channel_id, key, labels), episode_id)
         delivery.severity = policy.severity.rank_of(entry.labels)
         delivery.urgent = channel.is_urgent(entry.labels)
         batch.overtake(delivery, entry.alert_id)
-        batch.wait(delivery, delivery.status, now)
+        batch.wait(delivery, status, now)
     return ruling.outcome is None

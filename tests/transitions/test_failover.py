@@ -291,3 +291,41 @@ def test_what_is_over_and_old_has_failed_over_where_there_is_a_fallback(timeline
     timeline.receive(resolved(ends_at=timeline.now))
     go_on_failing(timeline, timeline.now + 25 * HOUR)
     assert timeline.ledger("ops") == {"accepted": 2, "delivered": 1, "failed_over": 1}
+
+
+def test_what_waits_behind_a_message_in_doubt_and_is_muted_is_not_told_elsewhere(timeline: Timeline) -> None:
+    timeline.receive(firing(instance="a"))
+    timeline.now += 10 * SECOND
+    fail(timeline, IN_DOUBT)
+    timeline.receive(firing(instance="b"))
+    timeline.mute('instance="b"', channels=("ops",))
+    go_on_failing(timeline, timeline.now + 11 * MINUTE, IN_DOUBT)
+    assert [line.labels["instance"] for line in told(timeline, "oncall").lines] == ["a"]
+
+
+def test_an_older_life_is_no_news_to_a_fallback_that_was_told_the_newer(make: Callable[..., Timeline]) -> None:
+    timeline = make(ops(), oncall(matchers=()))
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    fail(timeline, IN_DOUBT)
+    timeline.now += 5 * MINUTE
+    timeline.receive(firing(starts_at=timeline.now))  # the resolve between was lost
+    timeline.now += 10 * SECOND
+    told(timeline, "oncall")
+    go_on_failing(timeline, timeline.now + 11 * MINUTE, IN_DOUBT)
+    assert isinstance(timeline.claim("oncall"), Rest)
+
+
+def test_of_two_lives_the_fallback_tells_the_newer_and_its_end(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    fail(timeline, IN_DOUBT)
+    timeline.now += 5 * MINUTE
+    timeline.receive(firing(starts_at=timeline.now))
+    go_on_failing(timeline, timeline.now + 11 * MINUTE, IN_DOUBT)
+    content = told(timeline, "oncall")
+    assert [(line.told, line.starts_at) for line in content.lines] == [(Told.FIRING, START + 5 * MINUTE + 10 * SECOND)]
+    timeline.now += 5 * MINUTE
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.now += 3 * MINUTE
+    assert told(timeline, "oncall").resolved == 1

@@ -64,9 +64,7 @@ def test_a_notice_that_surely_reached_nobody_waits_again_with_what_has_happened_
     timeline.notify(REFUSED, "two")
     timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused"))
     timeline.now += 2 * SECOND
-    assert told(timeline).details == ("one",)
-    timeline.now += 10 * MINUTE
-    assert told(timeline).details == ("two",)
+    assert told(timeline).details == ("one", "two")
 
 
 def test_a_notice_in_doubt_goes_again_byte_for_byte(timeline: Timeline) -> None:
@@ -134,3 +132,15 @@ def test_a_notice_that_goes_first_after_a_downtime_takes_nothing_of_the_digest_t
     digest = timeline.send("oncall")
     assert isinstance(digest, Content)
     assert (digest.kind, digest.news, digest.reason) == ("digest", 2, "catch_up")
+
+
+def test_what_is_raised_while_a_notice_is_on_its_way_in_vain_is_told_with_it(timeline: Timeline) -> None:
+    timeline.notify(REFUSED, "a")
+    claimed = timeline.claim("oncall")
+    assert isinstance(claimed, Claimed)
+    timeline.notify(REFUSED, "b")
+    timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused"))
+    timeline.now += 10 * MINUTE
+    notice = told(timeline)
+    assert (notice.n, notice.details) == (2, ("a", "b"))
+    assert isinstance(timeline.send("oncall"), Rest), "at most one of a kind in ten minutes"
