@@ -20,6 +20,7 @@ from receiver.config.loading import Loaded
 from receiver.config.problems import ConfigError, Problem
 from receiver.config.resolve import destinations, resolve
 from receiver.config.tokens import tokens
+from receiver.redaction import scrub
 from receiver.reload import report
 from receiver.store.connect import StoreUnavailable
 
@@ -171,7 +172,7 @@ def check_config(files: tuple[Path, ...], deep: bool) -> None:
             failed = True
             click.echo(f"  FAILED: {_count(len(error.problems), 'problem')}")
             for problem in error.problems:
-                click.echo(f"    {problem}")
+                click.echo(scrub(f"    {problem}"))
             continue
         channels = trial.targets(loaded.config)
         click.echo(f"  SUCCESS: {_count(len(channels), 'channel')} found")
@@ -238,7 +239,7 @@ def _only_results() -> None:
 
 def _complain(problems: Sequence[Problem]) -> None:
     for problem in problems[:PROBLEMS_SHOWN]:
-        click.echo(str(problem), err=True)
+        click.echo(scrub(str(problem)), err=True)
     if (more := len(problems) - PROBLEMS_SHOWN) > 0:
         click.echo(f"… and {_count(more, 'more problem')}", err=True)
 

@@ -13,6 +13,7 @@ from receiver.channels.base import Channel, DeliveryError, Receipt
 from receiver.core.content import Content, Incidents, Rendered
 from receiver.core.policy import Policy
 from receiver.core.retrying import Failure, FailureClass
+from receiver.logs import unspoken
 from receiver.messages import notice, plain
 from receiver.metrics import Metrics
 from receiver.reporting import facts, report
@@ -110,8 +111,8 @@ class Dispatcher:
             await channel.send(channel.build(rendered, incidents.uid, incidents.composed_at), channel.recipients)
         except DeliveryError as error:
             log.error("a notice could not be sent", extra=said | {"reason": error.failure.reason})
-        except Exception:
-            log.exception("sending a notice broke", extra=said)
+        except Exception as error:
+            log.error("sending a notice broke", extra=said | unspoken(error))
         else:
             log.info("a notice was sent without the store", extra=said)
 
@@ -146,8 +147,9 @@ class Dispatcher:
         channel = self._outlet.channel
         try:
             rendered, payload = await asyncio.to_thread(self._build, claimed)
-        except Exception:
-            log.exception("no message could be built, its alerts stay pending", extra={"channel": self.name})
+        except Exception as error:
+            said = {"channel": self.name} | unspoken(error)
+            log.error("no message could be built, its alerts stay pending", extra=said)
             await self._sleep(Rest(self._clock() + LONGEST_REST, heeds_news=False))
             return None
         recipients = channel.recipients
@@ -162,9 +164,10 @@ class Dispatcher:
             try:
                 rendered = self._outlet.render(content)
                 return rendered, channel.build(rendered, content.uid, at)
-            except Exception:
+            except Exception as error:
                 # Whatever is wrong with one rendering, its alerts are told.
-                log.exception("rendering failed, sending the plainest form", extra={"channel": self.name})
+                said = {"channel": self.name} | unspoken(error)
+                log.error("rendering failed, sending the plainest form", extra=said)
         rendered = plain.render(content)
         return rendered, channel.build(rendered, content.uid, at)
 
@@ -177,9 +180,9 @@ class Dispatcher:
             receipt = await channel.send(repeat.payload, repeat.recipients)
         except DeliveryError as error:
             failure = error.failure
-        except Exception:
+        except Exception as error:
             # A defect of ours or of a library must not end the loop; nobody knows how far the bytes got.
-            log.exception("sending broke", extra=facts(self.name, repeat))
+            log.error("sending broke", extra=facts(self.name, repeat) | unspoken(error))
             failure = Failure(FailureClass.TRANSIENT, "internal_error", may_be_taken=True)
         took = time.perf_counter() - began
         metrics.delivery_duration.labels(self.name).observe(took)
@@ -255,8 +258,8 @@ class Dispatcher:
             await self._outlet.channel.check()
         except DeliveryError as error:
             return not error.failure.unreachable
-        except Exception:
-            log.exception("checking broke", extra={"channel": self.name})
+        except Exception as error:
+            log.error("checking broke", extra={"channel": self.name} | unspoken(error))
             return False
         return True
 

@@ -70,6 +70,14 @@ def install_hooks() -> None:
     logging.captureWarnings(True)
 
 
+def unspoken(error: BaseException) -> dict[str, object]:
+    """What may be logged of an exception whose text is not ours: its type, and where it came from.
+
+    The text of a renderer's or a provider's exception may be an alert's label, or what a stranger has answered.
+    """
+    return {"error": type(error).__name__, "stack": "".join(traceback.format_tb(error.__traceback__)).strip()}
+
+
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     log.critical("uncaught exception", exc_info=(kind, error, trace))
 

@@ -24,7 +24,7 @@ from functools import lru_cache
 from html import unescape
 from html.entities import codepoint2name
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from receiver.secret import known_values
 
@@ -264,9 +264,9 @@ def _secret_text(value: str) -> Iterator[str]:
     if url and url.password:
         yield url.password
     if url and url.scheme in _WEB:
-        told = next(_telling(url), None)
-        place = value.find(told, value.index(url.netloc) + len(url.netloc)) if told else value.find("?")
-        yield value[place:] if place >= 0 else ""
+        after = urlunsplit(("", "", url.path, url.query, url.fragment))
+        place = after.find(next(_telling(url), "?"))
+        yield after[place:] if place >= 0 else ""
     elif not (url and url.password):
         yield value
 

@@ -22,6 +22,7 @@ from receiver.config.types import Config
 from receiver.core.content import Incidents, NoticeKind
 from receiver.core.policy import Policy
 from receiver.dispatch import Dispatcher
+from receiver.logs import unspoken
 from receiver.metrics import Metrics
 from receiver.redaction import scrub
 from receiver.store.connect import StoreUnavailable, Tx
@@ -239,8 +240,8 @@ class Reloader:
         except (StoreUnavailable, StoreFull) as error:
             # A new secret is not forgotten over this: it is tried again at the next poll.
             return [f"the store can't take it on: {error}"]
-        except Exception:
-            log.exception("the reload broke")
+        except Exception as error:
+            log.error("the reload broke", extra=unspoken(error))
             self._secrets.heed()
             return ["internal error, see the log"]
         return ()

@@ -168,14 +168,20 @@ async def test_a_channel_that_breaks_ends_neither_its_loop_nor_the_process(timel
         assert timeline.ledger() == {"accepted": 1, "delivered": 1}
 
 
-async def test_a_rendering_that_breaks_swallows_no_alert(timeline: Timeline) -> None:
+async def test_a_rendering_that_breaks_swallows_no_alert_and_tells_no_label(
+    timeline: Timeline, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(content: Content) -> Rendered:
-        raise ZeroDivisionError(content.uid)
+        raise ZeroDivisionError(content.lines[0].labels["alertname"])
 
     obedient = Obedient(Receipt(250))
     async with dispatching(timeline, obedient, broken):
         [(payload, _)] = obedient.sent
         assert b"could not be rendered" in payload
+        [said] = [vars(record) for record in caplog.records if record.message.startswith("rendering failed")]
+        assert said["error"] == "ZeroDivisionError"
+        assert "in broken" in said["stack"]
+        assert "HighErrorRate" not in str(said)
         assert b"HighErrorRate" in payload
         assert timeline.ledger() == {"accepted": 1, "delivered": 1}
 

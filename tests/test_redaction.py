@@ -175,6 +175,13 @@ def test_part_of_what_is_secret_in_a_url_is_found(url: str, part: str) -> None:
     assert remove(f"at {part}", frozenset({url})) == f"at {REDACTED}"
 
 
+@pytest.mark.parametrize(
+    "url", ["https://ho\nst/abc\tdefghijklmnop", "http:///?", "https://[::1", "http://x//y?z#", "https:"]
+)
+def test_an_odd_url_is_a_secret_as_any_other(url: str) -> None:
+    assert url not in remove(f"at {url} it is", frozenset({url}))
+
+
 def test_parts_that_overlap_go_together() -> None:
     secrets = frozenset({"abcdefghijklmnop-1", "ghijklmnopqrstuvw-2"})
     assert remove("x abcdefghijklmnopqrstuv y", secrets).replace(REDACTED, "") == "x  y"

@@ -26,7 +26,9 @@ def parse(text: str) -> Duration:
     if text == "0":
         return Duration(0)
     if text.isascii() and text.isdigit():
-        raise ValueError(f"a duration needs a unit; did you mean {text[:20]}s?")
+        # A longer number was meant for something else, which may be a secret.
+        example = f"{text}s" if len(text) <= 6 else "30s"
+        raise ValueError(f"a duration needs a unit; did you mean {example}?")
     found = _WRITTEN.fullmatch(text)
     # The length keeps a hostile number from costing quadratic time to read.
     if not text or found is None or len(text) > 100:

@@ -30,8 +30,8 @@ def compile_pattern(source: str) -> Pattern:
         return _Re2Pattern(source)
     except re2.error as error:
         reason = error.args[0] if error.args else "refused"
-        # The reason ends with the offending expression, which may be megabytes.
+        # The reason ends with the offending part of the expression, which may be megabytes, or a stray credential.
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise ValueError(text[:200]) from None
+        raise ValueError(text.partition(": ")[0][:200]) from None
     except UnicodeEncodeError:
         raise ValueError("not UTF-8") from None

@@ -51,7 +51,7 @@ class ConfigError(Exception):
 
 def spelled(path: Path) -> str:
     """The path as people write it: ``channels[0].group_wait``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part[:100]}" for part in path).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part[:40]}" for part in path).removeprefix(".")
 
 
 def suggestion(word: object, known: Collection[str]) -> str:

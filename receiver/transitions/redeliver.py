@@ -8,6 +8,7 @@ from receiver.core.alerts import Status
 from receiver.core.entries import Origin, Outcome
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.store import alerts, channels, deliveries, messages
+from receiver.store.alerts import Latest
 from receiver.store.connect import Tx
 from receiver.store.deliveries import Entry
 from receiver.transitions.batch import Batch

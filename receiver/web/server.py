@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
 
 from receiver.access import Scope
+from receiver.logs import unspoken
 from receiver.metrics import Metrics
 from receiver.web.api import Api
 from receiver.web.auth import SOURCE, Authority, Refusal
@@ -190,9 +191,9 @@ async def _answered(request: web.Request, handler: Handler, refused: Callable[[s
         instead = f" (allowed: {headers['Allow']})" if headers else ""
         text = f"{error.reason.lower()}{instead}; {WHERE_TO}\n"
         return web.Response(status=error.status, text=text, headers=headers)
-    except Exception:
+    except Exception as error:
         path = _path(request.match_info.route.resource)
-        log.exception("request failed", extra={"handler": path})
+        log.error("request failed", extra={"handler": path} | unspoken(error))
         if path.startswith("/webhook"):
             refused("internal_error")
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}

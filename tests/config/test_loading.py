@@ -261,7 +261,7 @@ channels:
         '2: smtp.prot: unknown key; did you mean "port"?',
         "3: smtp.timeout: a duration needs a unit; did you mean 30s?",
         '7: channels[0].group_wiat: unknown key; did you mean "group_wait"?',
-        "8: channels[0].matchers[0]: column 4: not a regular expression: missing ): (",
+        "8: channels[0].matchers[0]: column 4: not a regular expression: missing )",
         "9: channels[1].name: is the name or alias of another channel, or of this one",
         '10: channels[1].type: no such type of channel; did you mean "slack"?',
         "11: channels[2].name: is missing; a channel's name: no spaces, none of / ? # %",
