@@ -49,7 +49,8 @@ class Sweeper:
                 log.error("the store refuses, trying again", extra={"error": str(error)})
                 swept = Swept(self._clock() + STORE_RETRY, {})
             self._wake(swept.due)
-            await self._sleep(swept.next_at)
+            if not swept.again:
+                await self._sleep(swept.next_at)
 
     def _sweep(self, tx: Tx) -> Swept:
         return sweep(tx, self._policy(), self._clock())

@@ -113,8 +113,11 @@ class Timeline:
 
     def sweep(self) -> Swept:
         """What time alone brings about, happens."""
-        with self.store.write() as tx:
-            return sweep(tx, self.policy, self.now)
+        while True:
+            with self.store.write() as tx:
+                swept = sweep(tx, self.policy, self.now)
+            if not swept.again:
+                return swept
 
     def mute(self, *matchers: str, lasting: int = HOUR, channels: tuple[str, ...] | None = None) -> int:
         """A mute begins."""

@@ -20,12 +20,12 @@ TITLES = {
 """What has happened, once or several times."""
 
 ADVICE = {
-    NoticeKind.REFUSED: "What they held may have been alerts, and nobody is told of those. The receiver's log says"
+    NoticeKind.REFUSED: "Such a request may have held alerts, and nobody is told of those. The receiver's log says"
     " more, and Alertmanager's log has the answers that it got.",
-    NoticeKind.UNKNOWN_CHANNEL: "They were routed like any other notification. Check the webhook's url in Alertmanager"
+    NoticeKind.UNKNOWN_CHANNEL: "Such a notification is routed like any other. Check the webhook's url in Alertmanager"
     " against the names of the channels.",
-    NoticeKind.DEAD_LETTERS: "They were refused for good, or were over and older than retry_for. Once the cause is"
-    " mended, POST /api/v1/messages/ID/redeliver sends a message's alerts again.",
+    NoticeKind.DEAD_LETTERS: "Dead is what was refused for good, or was over and older than retry_for. Once the cause"
+    " is mended, POST /api/v1/messages/ID/redeliver sends a message's alerts again.",
     NoticeKind.STORE_TROUBLE: "While the store can't commit, notifications are answered with 503, and Alertmanager"
     " tries again. Look at the disk on which the database is.",
 }

@@ -25,7 +25,7 @@ from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix
 from receiver.transitions.install import install
 from receiver.transitions.mute import mute
 from receiver.transitions.settle import Attempt, settle
-from receiver.transitions.sweep import sweep
+from receiver.transitions.sweep import Swept, sweep
 
 LONGEST_RUN_ON = 7 * 86_400_000
 # So many attempts in a row at one instant that told nothing are no outage, but a circle.
@@ -201,8 +201,7 @@ class Simulation:
     def _settle_down(self) -> Iterator[Event]:
         """Timers, then channels, until no channel has anything left to do at this instant."""
         for _ in range(MOST_ROUNDS):
-            with self._store.write() as tx:
-                self._sweep_at = sweep(tx, self.policy, self.now).next_at
+            self._sweep_at = self._sweep().next_at
             yield from _of_note(TimePassed(self._moved()))
             sent = False
             for channel in self.policy.channels:
@@ -212,6 +211,13 @@ class Simulation:
             if not sent:
                 return
         raise Stuck(f"no end of messages at {self.now}")
+
+    def _sweep(self) -> Swept:
+        while True:
+            with self._store.write() as tx:
+                swept = sweep(tx, self.policy, self.now)
+            if not swept.again:
+                return swept
 
     def _drain(self, channel: str) -> Iterator[Event]:
         """A channel's attempts until it rests."""

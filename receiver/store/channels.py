@@ -18,12 +18,13 @@ class ChannelState:
     """One channel's row. ``kind`` is slack, email or console.
 
     ``failures`` counts those in a row, ``failing_since`` is the first, ``failed_at`` the last; ``failure_reason`` and
-    ``failure_code`` say what the last one was, also when it is over. ``retry_at`` ends the
-    rest after it, which urgent news cuts short where the channel ``probes``. ``accepted_at`` is when the provider last
-    took a message, ``refusals`` counts those that it has refused since. ``throttled_at`` is the last instant at which
-    something that was due had to wait for a token. ``largest_digest`` bounds the groups of a digest after one was
-    refused. ``catching_up``: nothing was sent yet since a downtime. ``routing`` tells whether the configuration has
-    changed in what decides where alerts go, ``retry_for`` (milliseconds) outlives the channel's own configuration.
+    ``failure_code`` say what the last one was, also when it is over. ``retry_at`` ends the rest after it, which urgent
+    news cuts short where the channel ``probes``; ``rests_until`` is when it would have ended. ``accepted_at`` is when
+    the provider last took a message, ``refusals`` counts those that it has refused since. ``throttled_at`` is the last
+    instant at which something that was due had to wait for a token. ``largest_digest`` bounds the groups of a digest
+    after one was refused. ``catching_up``: nothing was sent yet since a downtime. ``routing`` tells whether the
+    configuration has changed in what decides where alerts go, ``retry_for`` (milliseconds) outlives the channel's own
+    configuration.
     """
 
     id: int
@@ -41,6 +42,7 @@ class ChannelState:
     failing_since: int | None = None
     failed_at: int | None = None
     retry_at: int | None = None
+    rests_until: int | None = None
     probes: bool = False
     accepted_at: int | None = None
     refusals: int = 0

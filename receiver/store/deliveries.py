@@ -14,6 +14,8 @@ from receiver.store.alerts import parse
 from receiver.store.connect import Tx
 from receiver.store.upserts import Bulk, chunks, inserting, upserting
 
+# SQLite's integers end here: no limit.
+ALL = (1 << 63) - 1
 _OF_EPISODES = select(schema.delivery).where(schema.delivery.c.episode_id.in_(bindparam("episodes", expanding=True)))
 _SAVE = upserting(schema.delivery)
 _ROW = attrgetter(*_SAVE.columns)
@@ -82,7 +84,8 @@ _NOT_GETTING_THROUGH = and_(
 _OVERDUE = (
     _WITH_ALERT.join(_g, _g.c.id == _d.c.group_id)
     .where(_NOT_GETTING_THROUGH, bindparam("now") >= _OVERDUE_AT)
-    .order_by(_d.c.episode_id)
+    .order_by(_d.c.urgent.desc(), _d.c.episode_id)
+    .limit(bindparam("limit"))
 )
 _NEXT_OVERDUE_AT = (
     select(func.min(_OVERDUE_AT))
@@ -254,9 +257,13 @@ class Patience:
     all: bool
 
 
-def overdue(tx: Tx, channel_id: int, patience: Patience, now: int) -> list[Entry]:
-    """What the channel has not got through for so long that its fallback is to tell it, and was not given yet."""
-    return [_with_alert(row) for row in tx.tuples(_OVERDUE, _asked(channel_id, patience, now))]
+def overdue(tx: Tx, channel_id: int, patience: Patience, now: int, limit: int = ALL) -> list[Entry]:
+    """What the channel has not got through for so long that its fallback is to tell it, and was not given yet.
+
+    At most ``limit`` of it, urgent news first.
+    """
+    where = _asked(channel_id, patience, now) | {"limit": limit}
+    return [_with_alert(row) for row in tx.tuples(_OVERDUE, where)]
 
 
 def next_overdue_at(tx: Tx, channel_id: int, patience: Patience, now: int) -> int | None:

@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, RowMapping, bindparam, case, func, select
 
 from receiver.store import schema
 from receiver.store.connect import Tx
-from receiver.store.messages import State
 
 ATTEMPTS_SHOWN = 20
 """Of each message the last ones; a message in doubt may have hundreds."""
@@ -46,8 +45,6 @@ _LISTED = (
     .order_by(_m.c.id.desc())
     .limit(bindparam("limit"))
 )
-# Dissolved messages reached nobody, and their alerts are in later ones.
-_WORTH_TELLING: ColumnElement[bool] = _m.c.state != State.DISSOLVED
 _ID_OF = select(_m.c.id).where(_m.c.uid == bindparam("uid"))
 _ATTEMPTS = (
     select(
@@ -78,11 +75,8 @@ _OUTCOMES = (
 def messages(
     tx: Tx, limit: int, *, channel: str | None = None, state: str | None = None, before: str | None = None
 ) -> list[Listed]:
-    """The newest messages, of this channel and in this state where one is given, older than the one ``before``.
-
-    Those that dissolved are left out, unless they are asked for.
-    """
-    query = _LISTED.where(_m.c.state == state) if state else _LISTED.where(_WORTH_TELLING)
+    """The newest messages, of this channel and in this state where one is given, older than the one ``before``."""
+    query = _LISTED.where(_m.c.state == state) if state else _LISTED
     if channel is not None:
         query = query.where(schema.channel.c.name == channel)
     if before is not None:

@@ -143,6 +143,7 @@ _HAS_NEWER_LIFE = exists().where(
     _heir.c.channel_id == _d.c.channel_id,
     or_(_heir.c.phase == Phase.WAITING, and_(_heir.c.phase == Phase.HELD, _heir.c.muted)),
 )
+_IS_OVER = exists().where(_e.c.id == _d.c.episode_id, _e.c.closed_at.is_not(None))
 _TOLD = (
     update(_d)
     .where(_MEMBER)
@@ -180,6 +181,27 @@ _WAIT_AGAIN = (
             (_d.c.phase == Phase.SENDING, Phase.IDLE.value),
             else_=_d.c.phase,
         ),
+        # Its end may have come with a newer life alone; then it fires no more.
+        status=case((and_(_UNCHANGED, ~_HAS_NEWER_LIFE, _IS_OVER), Status.RESOLVED.value), else_=_d.c.status),
+    )
+)
+# Of a life that was told neither now nor before, nothing is owed; but what it owed itself still is.
+_PASS_ON = (
+    update(_d)
+    .where(
+        _d.c.owes.in_(select(_i.c.episode_id).where(_i.c.message_id == bindparam("message"))),
+        _d.c.channel_id == bindparam("channel"),
+        exists().where(
+            _owed.c.episode_id == _d.c.owes,
+            _owed.c.channel_id == _d.c.channel_id,
+            _owed.c.phase == Phase.IDLE,
+            _owed.c.told.is_(None),
+        ),
+    )
+    .values(
+        owes=select(_owed.c.owes)
+        .where(_owed.c.episode_id == _d.c.owes, _owed.c.channel_id == _d.c.channel_id)
+        .scalar_subquery()
     )
 )
 _GIVE_UP = (
@@ -378,6 +400,7 @@ def release(tx: Tx, message: Message) -> int:
     """Let the members wait again; how many were superseded because something newer waits already."""
     overtaken = tx.run(_OVERTAKEN, {"message": message.id, "channel": message.channel_id})
     tx.run(_WAIT_AGAIN, {"message": message.id, "channel": message.channel_id})
+    tx.run(_PASS_ON, {"message": message.id, "channel": message.channel_id})
     return overtaken
 
 
@@ -386,6 +409,7 @@ def give_up(tx: Tx, message: Message, outcome: Outcome) -> tuple[int, int]:
     lost = tx.run(_LOST, {"message": message.id, "channel": message.channel_id, "outcome": outcome})
     overtaken = tx.run(_OVERTAKEN, {"message": message.id, "channel": message.channel_id})
     tx.run(_GIVE_UP, {"message": message.id, "channel": message.channel_id})
+    tx.run(_PASS_ON, {"message": message.id, "channel": message.channel_id})
     return lost, overtaken
 
 

@@ -66,6 +66,7 @@ channel = Table(
     Column("failing_since", Instant),
     Column("failed_at", Instant),
     Column("retry_at", Instant),
+    Column("rests_until", Instant),
     Column("probes", Boolean, nullable=False),
     Column("accepted_at", Instant),
     Column("refusals", Integer, nullable=False),

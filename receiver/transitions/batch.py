@@ -121,6 +121,9 @@ class Batch:
         """
         for before in list(self._of_episode[previous.id]) if previous is not None else ():
             owes = before.episode_id if before.waits or before.owes_end else before.owes
+            if before.told is Status.RESOLVED and not before.waits:
+                # With that end whatever was believed before it is over, too.
+                owes = None
             if owes is not None and (before.channel_id, episode.id) not in self._deliveries:
                 heir = Delivery(before.channel_id, episode.id, before.group_id, severity=before.severity, owes=owes)
                 heir.stands_in_for = before.stands_in_for

@@ -16,6 +16,7 @@ from receiver.core.throttling import Fold, Queue
 from receiver.store import channels, contents, groups, messages, notices, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
+from receiver.store.deliveries import ALL
 from receiver.store.messages import Message, State
 from receiver.store.notices import Waiting
 from receiver.transitions.mute import hold_back
@@ -25,8 +26,6 @@ from receiver.transitions.reroute import follow
 
 # Then others of the channel have their turn first.
 YIELDS_AFTER = 3
-# SQLite's integers end here: no limit.
-ALL = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +125,8 @@ def _heed_the_clock(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: in
     if state.failed_at is not None and state.failed_at > now:
         if state.retry_at is not None:
             state.retry_at -= state.failed_at - now
+        if state.rests_until is not None:
+            state.rests_until -= state.failed_at - now
         state.failed_at = now
         channels.save(tx, [state])
         messages.hasten(tx, state.id, state.retry_at or now)

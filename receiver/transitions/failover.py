@@ -5,6 +5,7 @@ alert has resolved and the fallback has told of it, the original has ``failed_ov
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from receiver.core import entries, grouping
@@ -24,15 +25,28 @@ from receiver.transitions.mute import active_on, hold_back
 URGENT_AFTER = 120_000
 """Milliseconds that urgent news may be due before the fallback tells it, where ``fallback_after`` is not shorter."""
 
+COPIED_AT_ONCE = 2_000
+"""Entries; they take the writer some 0.2 s."""
+
 STUCK_AFTER = 60_000
 """Milliseconds after which an attempt that is under way counts as one that does not get through."""
 
 
-def fail_over(tx: Tx, policy: Policy, now: int) -> tuple[dict[str, int], int | None]:
-    """Copy what is overdue; when each fallback channel then has some due, and when more is overdue."""
+@dataclass(frozen=True, slots=True)
+class FailedOver:
+    """``due``: when each fallback channel has some due. ``next_at``: when more is overdue; ``again``: some is now."""
+
+    due: Mapping[str, int]
+    next_at: int | None
+    again: bool
+
+
+def fail_over(tx: Tx, policy: Policy, now: int) -> FailedOver:
+    """Copy what is overdue, or much of it: nobody else can write meanwhile."""
     states = channels.load(tx)
     due: dict[str, int] = {}
     instants: list[int | None] = []
+    again = False
     for channel in policy.channels:
         if channel.fallback is None:
             continue
@@ -42,15 +56,23 @@ def fail_over(tx: Tx, policy: Policy, now: int) -> tuple[dict[str, int], int | N
         if stuck is not None and now - stuck < STUCK_AFTER:
             instants.append(stuck + STUCK_AFTER)
         patience = _patience(channel, states, everything=state.failing_since is not None or _passed(stuck, now))
-        if deliveries.overdue(tx, state.id, patience, now):
-            # What is muted on the channel is held there, or will be, and not told elsewhere.
-            hold_back(tx, state.id, channel, policy, now)
-            mutes = active_on(tx, channel, policy, now)
-            overdue = deliveries.overdue(tx, state.id, patience, now)
-            unmuted = [entry for entry in overdue if not any(mute.covers(entry.labels) for mute in mutes)]
-            heed(due, copy(tx, unmuted, channel, states, policy, now))
+        overdue = _overdue(tx, state, channel, patience, policy, now)
+        again = again or len(overdue) == COPIED_AT_ONCE
+        heed(due, copy(tx, overdue, channel, states, policy, now))
         instants.append(deliveries.next_overdue_at(tx, state.id, patience, now))
-    return due, min((at for at in instants if at is not None), default=None)
+    return FailedOver(due, min((at for at in instants if at is not None), default=None), again)
+
+
+def _overdue(
+    tx: Tx, state: ChannelState, channel: ChannelPolicy, patience: Patience, policy: Policy, now: int
+) -> list[Entry]:
+    """What the fallback is to tell now; what is muted on the channel is held there, or will be, and told nowhere."""
+    mutes = active_on(tx, channel, policy, now)
+    if not mutes:
+        return deliveries.overdue(tx, state.id, patience, now, COPIED_AT_ONCE)
+    hold_back(tx, state.id, channel, policy, now)
+    overdue = deliveries.overdue(tx, state.id, patience, now)
+    return [entry for entry in overdue if not any(mute.covers(entry.labels) for mute in mutes)][:COPIED_AT_ONCE]
 
 
 def _passed(stuck: int | None, now: int) -> bool:

@@ -54,7 +54,7 @@ def _bring_up_to_date(state: ChannelState, channel: ChannelPolicy, rules: str) -
     state.retired_at = None
     state.kind, state.retry_for, state.routing = channel.kind, channel.retry_for, rules
     # Somebody may have put right what was wrong.
-    state.retry_at = None
+    state.retry_at = state.rests_until = None
 
 
 def _rules(channel: ChannelPolicy, policy: Policy) -> str:

@@ -88,7 +88,8 @@ def _note_taken(state: ChannelState, sent: Repeat, channel: ChannelPolicy, now: 
     gathers = throttling.gathers(channel, state.failing_since, now, catching_up=state.catching_up)
     # After an outage old bytes or a notice may have gone first: what is due now is still to be told in one message.
     state.catching_up = gathers and (sent.in_doubt or message.kind == "notice")
-    state.failures, state.failure_class, state.failing_since, state.retry_at = 0, None, None, None
+    state.failures, state.failure_class, state.failing_since = 0, None, None
+    state.retry_at = state.rests_until = None
     state.accepted_at, state.refusals = now, 0
     if message.kind == "digest":
         state.last_digest_at = now
@@ -168,10 +169,10 @@ def _failed(
     message, kind = attempt.sent.message, failure.failure_class
     if kind is FailureClass.REJECTED:
         return _rejected(tx, attempt, failure, channel, state, policy, now)
-    rest = retrying.after(failure, state.failures + 1, attempt.jitter)
+    rest = _rest(state, failure, attempt.jitter, now)
     _note_failure(state, failure)
-    state.failures += 1
-    state.failed_at, state.retry_at = now, now + rest
+    state.failed_at = now
+    state.retry_at = state.rests_until = now + rest
     # A provider that asks for patience gets it; one that can't be reached may be back.
     state.probes = kind is FailureClass.TRANSIENT and failure.retry_after is None
     if state.failing_since is None:
@@ -187,6 +188,15 @@ def _failed(
         release(tx, message, channel, now, failed=True)
     channels.save(tx, [state])
     return Settled(rest=rest)
+
+
+def _rest(state: ChannelState, failure: Failure, jitter: float, now: int) -> int:
+    """How long the channel rests. An attempt before its time, for urgent news say, makes the rest no longer."""
+    passes = failure.failure_class is FailureClass.TRANSIENT and failure.retry_after is None
+    if passes and state.failures and state.rests_until is not None and now < state.rests_until:
+        return max(retrying.FIRST_RETRY, state.rests_until - now)
+    state.failures += 1
+    return retrying.after(failure, state.failures, jitter)
 
 
 def _note_failure(state: ChannelState, failure: Failure) -> None:

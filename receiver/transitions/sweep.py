@@ -21,10 +21,14 @@ from receiver.transitions.release import bury, deliver
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """``next_at``: when there is something to sweep next (None: nothing known of). ``due`` as in ``Accepted``."""
+    """``next_at``: when there is something to sweep next (None: nothing known of). ``due`` as in ``Accepted``.
+
+    ``again``: there is more to sweep already, left for another transaction so that others have their turn.
+    """
 
     next_at: int | None
     due: Mapping[str, int]
+    again: bool = False
 
 
 def sweep(tx: Tx, policy: Policy, now: int) -> Swept:
@@ -42,10 +46,10 @@ def sweep(tx: Tx, policy: Policy, now: int) -> Swept:
             instants.append(_age(tx, state, configured[name], policy, now, due))
         else:
             instants.append(_lapse(tx, state, now))
-    failed_over, next_overdue = fail_over(tx, policy, now)
-    heed(due, failed_over)
-    instants.append(next_overdue)
-    return Swept(min((at for at in instants if at is not None), default=None), due)
+    failed_over = fail_over(tx, policy, now)
+    heed(due, failed_over.due)
+    instants.append(failed_over.next_at)
+    return Swept(min((at for at in instants if at is not None), default=None), due, failed_over.again)
 
 
 def _open_held(tx: Tx, states: Mapping[str, ChannelState], policy: Policy, now: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from receiver.core.content import Content, Told
 from receiver.core.grouping import Reason
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
@@ -376,14 +377,15 @@ def test_urgent_news_tries_a_failing_channel_at_once_but_not_all_the_time(timeli
         timeline.now += 5 * MINUTE
         timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
     timeline.receive(firing("Other"))
-    assert timeline.claim() == Rest(timeline.now + 5 * MINUTE)
+    rests_until = timeline.now + 5 * MINUTE
+    assert timeline.claim() == Rest(rests_until)
     timeline.receive(firing("Down", severity="critical"))
     assert timeline.claim() == Rest(timeline.now + SECOND)
     timeline.now += SECOND
     timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
-    assert timeline.claim() == Rest(timeline.now + 5 * MINUTE)
+    assert timeline.claim() == Rest(rests_until)
     timeline.receive(firing("Down", severity="critical"))
-    assert timeline.claim() == Rest(timeline.now + 5 * MINUTE)
+    assert timeline.claim() == Rest(rests_until)
 
 
 def test_urgent_news_waits_for_a_provider_that_asked_for_patience(timeline: Timeline) -> None:
@@ -497,3 +499,78 @@ def test_a_resolve_on_its_way_that_dissolves_after_a_refire_is_superseded_by_it(
     timeline.now += MINUTE
     content = claimed(timeline).content
     assert (content.firing, content.resolved) == (1, 0)
+
+
+def test_the_end_of_a_later_life_ends_what_was_owed_of_an_earlier_one(timeline: Timeline) -> None:
+    for _ in range(2):  # the resolve between the two was lost
+        timeline.receive(firing(starts_at=timeline.now))
+        timeline.now += 10 * SECOND
+        assert isinstance(timeline.send(), Content)
+        timeline.now += 10 * MINUTE
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.now += 10 * SECOND
+    assert isinstance(timeline.send(), Content)
+    timeline.now += 10 * MINUTE
+    timeline.receive(firing(starts_at=timeline.now))
+    timeline.now += SECOND
+    timeline.receive(resolved(starts_at=timeline.now - SECOND, ends_at=timeline.now))
+    timeline.now += 10 * SECOND
+    assert isinstance(timeline.claim(), Rest), "resolved within group_wait: nobody was told of it"
+
+
+def test_a_life_that_nobody_was_told_of_hands_on_what_it_owed(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    assert isinstance(timeline.send(), Content)
+    timeline.now += 10 * MINUTE
+    timeline.receive(firing(starts_at=timeline.now))  # the resolve between was lost
+    timeline.now += 10 * SECOND
+    under_way = timeline.fix(claimed(timeline))
+    timeline.now += 10 * MINUTE
+    timeline.receive(firing(starts_at=timeline.now))  # and so was this one
+    timeline.settle(under_way, REFUSED)
+    timeline.now += MINUTE
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.now += 10 * MINUTE
+    content = timeline.send()
+    assert isinstance(content, Content)
+    assert [line.told for line in content.lines] == [Told.RESOLVED], "people believe since the first life that it fires"
+
+
+def test_what_comes_back_from_an_attempt_in_vain_and_is_over_by_then_does_not_fire(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    under_way = timeline.fix(claimed(timeline))
+    other = channel("other", alias="elsewhere")
+    timeline.reload(policy(channel(), other))
+    timeline.now += 10 * MINUTE
+    timeline.receive(firing(starts_at=timeline.now), to="other")  # the resolve between was lost
+    timeline.receive(resolved(ends_at=timeline.now + 1), to="other")
+    timeline.settle(under_way, REFUSED)
+    timeline.now += 10 * MINUTE
+    content = timeline.send()
+    assert isinstance(content, Content)
+    assert [line.told for line in content.lines] == [Told.FIRED_AND_RESOLVED]
+
+
+def test_an_attempt_that_urgent_news_brings_forward_makes_the_rest_no_longer(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    for _ in range(6):
+        timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
+        rest = timeline.claim()
+        assert isinstance(rest, Rest)
+        assert rest.until is not None
+        begun, timeline.now = timeline.now, rest.until
+    until = rest.until
+    timeline.now = begun
+    for n in range(5):
+        timeline.now += 2 * SECOND
+        timeline.receive(firing(f"Urgent{n}", severity="critical"))
+        timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
+    assert timeline.claim() == Rest(until)
+    timeline.now = until
+    timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
+    rest = timeline.claim()
+    assert isinstance(rest, Rest)
+    assert rest.until == until + 2 * (until - begun), "and the next one is as long as if there had been no urgent news"

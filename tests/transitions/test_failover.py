@@ -11,6 +11,7 @@ from receiver.core.matchers import parse
 from receiver.core.policy import ChannelPolicy
 from receiver.core.retrying import Failure, FailureClass
 from receiver.transitions.claim import Claimed, Repeat, Rest
+from receiver.transitions.sweep import sweep
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
 
 REFUSED = Failure(FailureClass.TRANSIENT, "connection_refused")
@@ -329,3 +330,27 @@ def test_of_two_lives_the_fallback_tells_the_newer_and_its_end(timeline: Timelin
     timeline.receive(resolved(ends_at=timeline.now))
     timeline.now += 3 * MINUTE
     assert told(timeline, "oncall").resolved == 1
+
+
+def test_much_that_is_overdue_is_copied_in_turns_so_that_others_can_write_too(
+    timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.transitions.failover.COPIED_AT_ONCE", 2)
+    timeline.receive(*(firing(instance=str(n)) for n in range(5)))
+    fail(timeline)
+    timeline.now += 11 * MINUTE
+    turns = []
+    for _ in range(4):
+        with timeline.store.write() as tx:
+            turns.append(sweep(tx, timeline.policy, timeline.now).again)
+    assert turns == [True, True, False, False]
+    assert timeline.ledger("oncall") == {"accepted": 5, "pending": 5}
+
+
+def test_what_rests_since_it_was_refused_and_is_muted_is_not_told_elsewhere(timeline: Timeline) -> None:
+    timeline.receive(firing(severity="critical"))
+    fail(timeline, REJECTED)
+    timeline.mute('alertname="HighErrorRate"', channels=("ops",))
+    timeline.now += 2 * MINUTE
+    timeline.sweep()
+    assert isinstance(timeline.claim("oncall"), Rest)

@@ -7,7 +7,6 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from receiver.core.alerts import Alert, Status
+from receiver.core.content import Incidents, NoticeKind
+from receiver.core.policy import Policy
 from receiver.core.retrying import Failure, FailureClass
 from receiver.transitions.claim import Claimed, Repeat, Rest
+from receiver.transitions.redeliver import NotRedeliverable
 from receiver.transitions.settle import Attempt, settle
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, policy
-from tests.transitions.oracle import Oracle, name_of
+from tests.transitions.oracle import Oracle
 from tests.transitions.rows import Rows
-from tests.transitions.three_channels import ALERTS, CHANNELS, RELOADS, channel_policy
+from tests.transitions.three_channels import ALERTS, CHANNELS, RELOADS, as_valid, channel_policy
 
 RESULTS = {
     "taken": None,
@@ -35,6 +37,7 @@ RESULTS = {
 }
 # repeat_interval - group_interval
 REMIND_AFTER = 58 * MINUTE
+TOLD_NOTICES = "quiet"
 URLS = st.sampled_from(["http://am-1", "http://am-1", "http://am-2"])
 STATUSES = st.sampled_from([Status.FIRING, Status.FIRING, Status.RESOLVED])
 NAMES = st.sampled_from(list(CHANNELS))
@@ -50,11 +53,12 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
+        self.settings: dict[str, dict[str, Any] | None] = dict(CHANNELS)
         self.channels: dict[str, dict[str, Any]] = dict(CHANNELS)
-        # Of removed channels too: an attempt that is under way ends by the policy that it began with.
-        self.policies = {name: channel_policy(name, given) for name, given in CHANNELS.items()}
         path = Path(self.folder.name) / "books.db"
-        self.timeline = Timeline(path, policy(*self.policies.values()))
+        self.timeline = Timeline(path, self._policy())
+        # An attempt that is under way while its channel is removed ends by the last policy that had it.
+        self.policies: dict[str, Policy] = dict.fromkeys(CHANNELS, self.timeline.policy)
         self.rows = Rows(path)
         self.oracle = Oracle(CHANNELS, START, self.timeline.policy.reorder_window)
         self.weather = dict.fromkeys(CHANNELS, cycle(["taken"]))
@@ -63,7 +67,11 @@ class History(RuleBasedStateMachine):
         self.last: list[dict[str, Any]] = []
         self.mutes: list[int] = []
         self.outcomes: Counter[tuple[str, str]] = Counter()
-        self.given_up: Counter[tuple[str, str, str]] = Counter()
+        self.dead: list[str] = []
+
+    def _policy(self) -> Policy:
+        notices = tuple(name for name in self.channels if name == TOLD_NOTICES)
+        return policy(*(channel_policy(name, given) for name, given in self.channels.items()), notices=notices)
 
     @rule(events=st.lists(EVENTS, min_size=1, max_size=4), url=URLS)
     def receive(self, events: list[tuple[int, Status, int | None, str]], url: str) -> None:
@@ -93,6 +101,7 @@ class History(RuleBasedStateMachine):
         alerts = [Alert(Status(event["status"]), event["labels"], {}, event["start"], event["end"]) for event in body]
         self.timeline.receive(*alerts, url=url)
         self.oracle.receive(body, url)
+        self._note("receive")
 
     @rule(lasting=st.sampled_from([1, 10 * SECOND, MINUTE, MINUTE, 2 * MINUTE, 10 * MINUTE]))
     def live(self, lasting: int) -> None:
@@ -155,11 +164,12 @@ class History(RuleBasedStateMachine):
     def reload(self, change: str) -> None:
         """A channel gets other settings, is removed or is added back."""
         name, settings = RELOADS[change]
-        changed = self.channels | {name: settings}
-        self.channels = {name: given for name in CHANNELS if (given := changed.get(name))}
-        self.policies |= {name: channel_policy(name, given) for name, given in self.channels.items()}
-        self.timeline.reload(policy(*(self.policies[name] for name in self.channels)))
+        self.settings[name] = settings
+        self.channels = as_valid({name: given for name in CHANNELS if (given := self.settings[name])})
+        self.timeline.reload(self._policy())
+        self.policies |= dict.fromkeys(self.channels, self.timeline.policy)
         self.oracle.reload(self.channels)
+        self._note("reload")
 
     @rule(alertname=st.sampled_from("AB"), name=st.none() | NAMES, lasting=st.sampled_from([MINUTE, 10 * MINUTE, HOUR]))
     def mute(self, alertname: str, name: str | None, lasting: int) -> None:
@@ -177,6 +187,28 @@ class History(RuleBasedStateMachine):
         self.timeline.unmute(id_)
         self.oracle.unmute(id_)
 
+    @precondition(lambda self: self.dead)
+    @rule(which=st.integers(0, 3))
+    def redeliver(self, which: int) -> None:
+        """Somebody wants what died with a message to be told after all."""
+        uid = self.dead[which % len(self.dead)]
+        died = self.rows.dead()[uid]
+        if died[0][0] not in self.channels:
+            with pytest.raises(NotRedeliverable):
+                self.timeline.redeliver(uid)
+            return
+        redelivered = self.timeline.redeliver(uid)
+        assert redelivered.waiting + redelivered.others == len(died)
+        self.oracle.redeliver(died)
+        self._note("redeliver")
+
+    @rule()
+    def have_something_to_say(self) -> None:
+        """A notice is raised."""
+        self.timeline.notify(NoticeKind.UNKNOWN_CHANNEL, "there is no channel pager")
+        self.oracle.raise_notice(NoticeKind.UNKNOWN_CHANNEL, int(TOLD_NOTICES in self.channels))
+        self._note("notify")
+
     def _pass_time(self, milliseconds: int) -> None:
         self.timeline.now += milliseconds
         self.oracle.pass_time(milliseconds)
@@ -185,6 +217,7 @@ class History(RuleBasedStateMachine):
         """Do all that is due; when there is more to do, if nothing arrives."""
         swept = self.timeline.sweep()
         self.oracle.sweep()
+        self._note("sweep")
         instants = [swept.next_at, *(self._run(name) for name in self.channels if name not in self.flights)]
         return min((at for at in instants if at is not None), default=None)
 
@@ -202,7 +235,8 @@ class History(RuleBasedStateMachine):
             assert found.until is None or found.until > self.timeline.now, "a rest lasts"
             return found
         if isinstance(found, Claimed):
-            lines = sorted([json.dumps(line.labels, sort_keys=True), line.told] for line in found.content.lines)
+            said = [] if isinstance(found.content, Incidents) else found.content.lines
+            lines = sorted([json.dumps(line.labels, sort_keys=True), line.told] for line in said)
             found = self.timeline.fix(found, json.dumps([found.message.uid, lines]).encode())
         self.oracle.fix(found.message.uid, found.payload)
         self.flights[name] = found, self.oracle.time
@@ -212,28 +246,44 @@ class History(RuleBasedStateMachine):
         found = self.timeline.claim(name)
         if isinstance(found, Claimed):
             content = found.content
+            if isinstance(content, Incidents):
+                self._judge_notice(name, content)
+                return found
             assert len(content.lines) == content.news == found.message.items
             self.oracle.compose(name, content.uid, [(line.labels, str(line.told)) for line in content.lines])
         return found
 
+    def _judge_notice(self, name: str, content: Incidents) -> None:
+        assert name == TOLD_NOTICES
+        if content.kind is NoticeKind.DEAD_LETTERS:
+            assert {detail.rsplit(" ", 1)[1] for detail in content.details} <= self.rows.dead().keys()
+        self.oracle.compose_notice(name, content.uid, content.kind)
+
     def _land(self, name: str, result: str) -> None:
         repeat, began = self.flights.pop(name)
-        now = self.timeline.now
-        by = replace(self.timeline.policy, channels=(self.policies[name],))
+        now, by = self.timeline.now, self.policies[name]
         with self.timeline.store.write() as tx:
             settle(tx, Attempt(repeat, now, 5, {}, 250, RESULTS[result]), by, now)
         self.oracle.attempted(repeat.message.uid, began, result)
+        self._note(result, told_of=TOLD_NOTICES in {channel.name for channel in by.channels})
 
     def _land_all(self) -> None:
         for name in list(self.flights):
             self._land(name, next(self.weather[name]))
 
+    def _note(self, cause: str, *, told_of: bool | None = None) -> None:
+        """Something was done: what has moved had this cause."""
+        moved = self.rows.moved()
+        self.oracle.note(moved, cause, TOLD_NOTICES in self.channels if told_of is None else told_of)
+        if any(outcome == "dead" for *_, outcome in moved.given_up):
+            self.dead = list(self.rows.dead())
+
     @invariant()
     def all_is_well(self) -> None:
         """After every step."""
+        self._note("nothing")
         self._the_books_balance()
         self._the_rows_agree()
-        self._note_what_was_given_up()
         self.oracle.step += 1
 
     def _the_books_balance(self) -> None:
@@ -242,12 +292,16 @@ class History(RuleBasedStateMachine):
         balance = rows.pending()
         for (name, _), n in outcomes.items():
             balance[name] += n
-        assert oracle.accepted == balance == rows.accepted()
+        assert oracle.accepted == rows.accepted()
+        assert balance == Counter(name for name, _ in oracle.accepted.elements())
         assert oracle.events == rows.house()
         assert rows.left() == outcomes
         assert oracle.delivered == Counter({name: outcomes[name, "delivered"] for name in CHANNELS})
         assert self.outcomes <= outcomes, "an outcome never changes"
         self.outcomes = outcomes
+        dead = Counter(name for died in rows.dead().values() for name, _, _ in died) if self.dead else Counter[str]()
+        assert dead == Counter({name: outcomes[name, "dead"] for name in CHANNELS}), "each can be found by its message"
+        assert +oracle.notices == rows.notices()
 
     def _the_rows_agree(self) -> None:
         """A group counts what waits in it and knows when it is due; what may have been taken keeps its bytes."""
@@ -259,13 +313,6 @@ class History(RuleBasedStateMachine):
             assert self.oracle.messages[uid]["channel"] not in self.channels
             del fixed[uid]
         assert kept == fixed
-
-    def _note_what_was_given_up(self) -> None:
-        given_up = self.rows.given_up()
-        for channel_name, labels, outcome in given_up - self.given_up:
-            given_up_by = self.oracle.muted if outcome == "muted" else self.oracle.lost
-            given_up_by[channel_name, name_of(json.loads(labels))] = self.oracle.step
-        self.given_up = given_up
 
     def teardown(self) -> None:
         """Where all went well, faults clear, mutes end and time passes."""
@@ -283,13 +330,17 @@ class History(RuleBasedStateMachine):
         self._land_all()
         for _ in range(300):
             upcoming = self._work()
-            if not self.rows.pending():
+            if not self._is_owed():
                 break
             assert upcoming is not None, "what is pending has its time"
             self._pass_time(upcoming - self.timeline.now)
-        assert not self.rows.pending()
+        assert not self._is_owed()
         self.all_is_well()
         self.oracle.judge_the_end()
+
+    def _is_owed(self) -> bool:
+        untold = self.rows.untold_notices()
+        return bool(self.rows.pending()) or any(untold[name] for name in self.channels)
 
 
 def prove(sequences: int, steps: int) -> None:

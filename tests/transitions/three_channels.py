@@ -1,7 +1,7 @@
 """Three channels as plain settings, and what a reload can make of them.
 
-``ops`` groups several alerts and has few tokens. ``quiet`` tells each alert alone, and no ends. ``slow`` has
-a single group, and a single token.
+``ops`` groups several alerts and has few tokens; what it can't tell goes to ``slow``, or as a reload says. ``quiet``
+tells each alert alone, and no ends; it is told the notices. ``slow`` has a single group, and a single token.
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,11 @@ COMMON = {
     "send_resolved": True,
     "retry_for": 24 * HOUR,
     "per": MINUTE,
+    "fallback": None,
+    "fallback_after": 5 * MINUTE,
 }
 OPS = COMMON | {"alertnames": "ABC", "severities": LOUD, "group_by": ("alertname",), "group_threshold": 2}
-OPS |= {"messages": 2, "burst": 2, "retry_for": 2 * HOUR}
+OPS |= {"messages": 2, "burst": 2, "retry_for": 2 * HOUR, "fallback": "slow"}
 QUIET = COMMON | {"alertnames": "AB", "group_by": None, "send_resolved": False, "messages": 3, "burst": 3}
 SLOW = COMMON | {"alertnames": "A", "group_by": (), "messages": 1, "burst": 1}
 CHANNELS: dict[str, dict[str, Any]] = {"ops": OPS, "quiet": QUIET, "slow": SLOW}
@@ -43,6 +45,8 @@ RELOADS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "ops by pod": ("ops", OPS | {"group_by": ("pod",)}),
     "ops for B": ("ops", OPS | {"alertnames": "B"}),
     "ops for critical": ("ops", OPS | {"severities": ("critical",)}),
+    "ops without a fallback": ("ops", OPS | {"fallback": None}),
+    "ops with another fallback": ("ops", OPS | {"fallback": "quiet"}),
     "ops as it was": ("ops", OPS),
     "no ops": ("ops", None),
     "quiet by alertname": ("quiet", QUIET | {"group_by": ("alertname",)}),
@@ -51,6 +55,14 @@ RELOADS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "slow by severity, warnings urgent": ("slow", SLOW | {"group_by": ("severity",), "urgent": ("warning",)}),
     "slow as it was": ("slow", SLOW),
 }
+
+
+def as_valid(channels: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The channels without fallbacks that are not there."""
+    return {
+        name: {**given, "fallback": given["fallback"] if given["fallback"] in channels else None}
+        for name, given in channels.items()
+    }
 
 
 def channel_policy(name: str, given: Mapping[str, Any]) -> ChannelPolicy:

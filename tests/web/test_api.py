@@ -95,7 +95,7 @@ async def test_messages_are_listed_with_their_attempts_and_answers(client: aioht
     assert dead["createdAt"] == "2026-11-20T21:10:10.000Z"
     assert [each["address"] for each in dead["recipients"]] == ["a@example.com"]
     everything = (await got(client))["messages"]
-    assert [each["state"] for each in everything] == ["dead", "sent"]
+    assert [each["state"] for each in everything] == ["dead", "sent", "dissolved"]
     older = (await got(client, f"?limit=1&before={uid}"))["messages"]
     assert [each["state"] for each in older] == ["sent"]
 
