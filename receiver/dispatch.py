@@ -20,7 +20,7 @@ from receiver.reporting import facts, report
 from receiver.store.connect import StoreUnavailable, Tx
 from receiver.store.messages import Answer
 from receiver.store.writer import StoreFull, Writer
-from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix, hasten
+from receiver.transitions.claim import Claimed, ClaimedNotice, Repeat, Rest, claim, fix, hasten
 from receiver.transitions.settle import Attempt, Settled, settle
 
 log = logging.getLogger(__name__)
@@ -122,14 +122,14 @@ class Dispatcher:
             match await self._write(self._claim):
                 case Rest() as rest:
                     await self._sleep(rest)
-                case Claimed() as claimed:
+                case Claimed() | ClaimedNotice() as claimed:
                     if fixed := await self._fix(claimed):
                         await self._attempt(fixed)
                 case Repeat() as repeat:
                     log.info("sending the same bytes again", extra=facts(self.name, repeat))
                     await self._attempt(repeat)
 
-    def _claim(self, tx: Tx) -> Claimed | Repeat | Rest:
+    def _claim(self, tx: Tx) -> Claimed | ClaimedNotice | Repeat | Rest:
         # It may have waited for the store since then, past the end of the policy that had this channel.
         if self.stopping:
             return Rest(None)
@@ -142,7 +142,7 @@ class Dispatcher:
             self._last_policy = policy
         return self._last_policy
 
-    async def _fix(self, claimed: Claimed) -> Repeat | None:
+    async def _fix(self, claimed: Claimed | ClaimedNotice) -> Repeat | None:
         """The message with its bytes; None where even the plainest form can't be built, to be tried again later."""
         channel = self._outlet.channel
         try:
@@ -155,11 +155,12 @@ class Dispatcher:
         recipients = channel.recipients
         return await self._write(lambda tx: fix(tx, claimed, rendered.subject, payload, recipients))
 
-    def _build(self, claimed: Claimed) -> tuple[Rendered, bytes]:
-        channel, content, at = self._outlet.channel, claimed.content, claimed.message.claimed_at
-        if isinstance(content, Incidents):
-            rendered = notice.about(content)
-            return rendered, channel.build(rendered, content.uid, at)
+    def _build(self, claimed: Claimed | ClaimedNotice) -> tuple[Rendered, bytes]:
+        channel, at = self._outlet.channel, claimed.message.claimed_at
+        if isinstance(claimed, ClaimedNotice):
+            rendered = notice.about(claimed.incidents)
+            return rendered, channel.build(rendered, claimed.incidents.uid, at)
+        content = claimed.content
         if not claimed.plain:
             try:
                 rendered = self._outlet.render(content)

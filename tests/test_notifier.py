@@ -35,7 +35,7 @@ class Stage:
     def told(self) -> list[Incidents]:
         """Every notice that the channel is told now."""
         found = []
-        while isinstance(notice := self.timeline.send(), Incidents):
+        while isinstance(notice := self.timeline.send_notice(), Incidents):
             found.append(notice)
         return found
 

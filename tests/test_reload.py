@@ -57,6 +57,9 @@ class Held:
             raise self.failure
         return Receipt()
 
+    async def check(self) -> None:
+        pass
+
     async def close(self) -> None:
         self.closed.set()
 

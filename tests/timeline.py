@@ -15,7 +15,7 @@ from receiver.store.connect import Store
 from receiver.store.messages import Answer
 from receiver.store.reader import Books, books
 from receiver.transitions.accept import Accepted, accept
-from receiver.transitions.claim import Claimed, Repeat, Rest, claim, fix
+from receiver.transitions.claim import Claimed, ClaimedNotice, Repeat, Rest, claim, fix
 from receiver.transitions.install import install, resume
 from receiver.transitions.mute import mute, unmute
 from receiver.transitions.notify import notify
@@ -136,13 +136,15 @@ class Timeline:
         with self.store.write() as tx:
             install(tx, new, self.now)
 
-    def claim(self, name: str = "ops") -> Claimed | Repeat | Rest:
+    def claim(self, name: str = "ops") -> Claimed | ClaimedNotice | Repeat | Rest:
         """The channel asks what to send."""
         self.made += 1
         with self.store.write() as tx:
             return claim(tx, name, f"message{self.made}", self.policy, self.now)
 
-    def fix(self, claimed: Claimed, payload: bytes = b"bytes", recipients: tuple[str, ...] = ()) -> Repeat:
+    def fix(
+        self, claimed: Claimed | ClaimedNotice, payload: bytes = b"bytes", recipients: tuple[str, ...] = ()
+    ) -> Repeat:
         """The claimed message gets its bytes."""
         with self.store.write() as tx:
             fixed = fix(tx, claimed, "subject", payload, recipients)
@@ -169,7 +171,16 @@ class Timeline:
         with self.store.write() as tx:
             notify(tx, kind, 1, details, self.policy, self.now)
 
-    def send(self, name: str = "ops") -> Content | Incidents | Rest:
+    def send_notice(self, name: str = "ops") -> Incidents | Rest:
+        """Claim, and where there is a notice, deliver it: what it says, or how long the channel rests."""
+        claimed = self.claim(name)
+        if isinstance(claimed, Rest):
+            return claimed
+        assert isinstance(claimed, ClaimedNotice)
+        self.settle(self.fix(claimed))
+        return claimed.incidents
+
+    def send(self, name: str = "ops") -> Content | Rest:
         """Claim, and where there is a message, deliver it: its content, or how long the channel rests."""
         claimed = self.claim(name)
         if isinstance(claimed, Rest):

@@ -239,10 +239,11 @@ class Simulation:
         self._made += 1
         with self._store.write() as tx:
             claimed = claim(tx, channel, f"{self._made:032x}", self.policy, self.now)
-            if not isinstance(claimed, Claimed):
+            if isinstance(claimed, Repeat | Rest):
                 return claimed
-            self._contents[channel] = claimed.content
-            fixed = fix(tx, claimed, title(claimed.content), b"", ())
+            said = claimed.content if isinstance(claimed, Claimed) else claimed.incidents
+            self._contents[channel] = said
+            fixed = fix(tx, claimed, title(said), b"", ())
             assert fixed is not None, "nothing has happened since the claim"
             return fixed
 

@@ -36,8 +36,16 @@ class Claimed:
     """
 
     message: Message
-    content: Content | Incidents
+    content: Content
     plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedNotice:
+    """A new message of what the receiver has to say of itself: its bytes are to be made from ``incidents``."""
+
+    message: Message
+    incidents: Incidents
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Rest:
     throttled: bool = False
 
 
-def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Claimed | Repeat | Rest:
+def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Claimed | ClaimedNotice | Repeat | Rest:
     """What the channel sends next. ``uid`` is the id of the message that may be made."""
     channel = next(channel for channel in policy.channels if channel.name == channel_name)
     state = channels.load(tx)[channel_name]
@@ -202,7 +210,9 @@ def _reason(state: ChannelState, chosen: Sequence[Group]) -> Reason:
     return Reason.THROTTLED if waited or len(chosen) > 1 else first.due_reason
 
 
-def _claim_notice(tx: Tx, state: ChannelState, notice: Waiting, uid: str, channel: ChannelPolicy, now: int) -> Claimed:
+def _claim_notice(
+    tx: Tx, state: ChannelState, notice: Waiting, uid: str, channel: ChannelPolicy, now: int
+) -> ClaimedNotice:
     """Make the message of what the receiver has to say of itself."""
     message = Message(
         id=tx.new_id(schema.message),
@@ -219,7 +229,7 @@ def _claim_notice(tx: Tx, state: ChannelState, notice: Waiting, uid: str, channe
     )
     messages.claim_notice(tx, message)
     notices.claim(tx, notice, message.id)
-    return Claimed(message, Incidents(state.name, uid, now, NoticeKind(notice.kind), notice.n, notice.details))
+    return ClaimedNotice(message, Incidents(state.name, uid, now, NoticeKind(notice.kind), notice.n, notice.details))
 
 
 def _mark(
@@ -293,7 +303,9 @@ def hasten(tx: Tx, channel_name: str, now: int) -> None:
     channels.probe(tx, [channels.load(tx)[channel_name].id], now)
 
 
-def fix(tx: Tx, claimed: Claimed, subject: str, payload: bytes, recipients: Sequence[str]) -> Repeat | None:
+def fix(
+    tx: Tx, claimed: Claimed | ClaimedNotice, subject: str, payload: bytes, recipients: Sequence[str]
+) -> Repeat | None:
     """Fix the message's bytes before its first attempt; from here on its provider may have them.
 
     None where it was given up meanwhile, because its channel stayed removed.

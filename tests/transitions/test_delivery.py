@@ -556,14 +556,13 @@ def test_what_comes_back_from_an_attempt_in_vain_and_is_over_by_then_does_not_fi
 def test_an_attempt_that_urgent_news_brings_forward_makes_the_rest_no_longer(timeline: Timeline) -> None:
     timeline.receive(firing())
     timeline.now += 10 * SECOND
+    begun = until = timeline.now
     for _ in range(6):
+        begun = timeline.now = until
         timeline.settle(timeline.fix(claimed(timeline)), REFUSED)
         rest = timeline.claim()
         assert isinstance(rest, Rest)
-        assert rest.until is not None
-        begun, timeline.now = timeline.now, rest.until
-    until = rest.until
-    timeline.now = begun
+        until = rest.until or 0
     for n in range(5):
         timeline.now += 2 * SECOND
         timeline.receive(firing(f"Urgent{n}", severity="critical"))

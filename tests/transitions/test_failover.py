@@ -10,7 +10,7 @@ from receiver.core.content import Content, Told
 from receiver.core.matchers import parse
 from receiver.core.policy import ChannelPolicy
 from receiver.core.retrying import Failure, FailureClass
-from receiver.transitions.claim import Claimed, Repeat, Rest
+from receiver.transitions.claim import Repeat, Rest
 from receiver.transitions.sweep import sweep
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
 
@@ -55,7 +55,7 @@ def fail(timeline: Timeline, failure: Failure = REFUSED, name: str = "ops") -> N
     """What the channel sends now fails."""
     claimed = timeline.claim(name)
     assert not isinstance(claimed, Rest)
-    timeline.settle(timeline.fix(claimed) if isinstance(claimed, Claimed) else claimed, failure)
+    timeline.settle(claimed if isinstance(claimed, Repeat) else timeline.fix(claimed), failure)
 
 
 def go_on_failing(timeline: Timeline, until: int, failure: Failure = REFUSED) -> None:
@@ -67,7 +67,7 @@ def go_on_failing(timeline: Timeline, until: int, failure: Failure = REFUSED) ->
             instants = [at for at in (claimed.until, swept.next_at, until) if at is not None and at > timeline.now]
             timeline.now = min(instants)
         else:
-            timeline.settle(timeline.fix(claimed) if isinstance(claimed, Claimed) else claimed, failure)
+            timeline.settle(claimed if isinstance(claimed, Repeat) else timeline.fix(claimed), failure)
     timeline.sweep()
 
 

@@ -8,7 +8,7 @@ import pytest
 from receiver.core.content import Content, Incidents, NoticeKind
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
-from receiver.transitions.claim import Claimed, Repeat, Rest
+from receiver.transitions.claim import ClaimedNotice, Repeat, Rest
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, channel, firing, policy
 
 REFUSED = NoticeKind.REFUSED
@@ -22,7 +22,7 @@ def timeline(tmp_path: Path) -> Iterator[Timeline]:
 
 
 def told(timeline: Timeline, name: str = "oncall") -> Incidents:
-    notice = timeline.send(name)
+    notice = timeline.send_notice(name)
     assert isinstance(notice, Incidents), notice
     return notice
 
@@ -60,7 +60,7 @@ def test_kinds_do_not_wait_for_each_other(timeline: Timeline) -> None:
 def test_a_notice_that_surely_reached_nobody_waits_again_with_what_has_happened_since(timeline: Timeline) -> None:
     timeline.notify(REFUSED, "one")
     claimed = timeline.claim("oncall")
-    assert isinstance(claimed, Claimed)
+    assert isinstance(claimed, ClaimedNotice)
     timeline.notify(REFUSED, "two")
     timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused"))
     timeline.now += 2 * SECOND
@@ -70,7 +70,7 @@ def test_a_notice_that_surely_reached_nobody_waits_again_with_what_has_happened_
 def test_a_notice_in_doubt_goes_again_byte_for_byte(timeline: Timeline) -> None:
     timeline.notify(REFUSED, "one")
     claimed = timeline.claim("oncall")
-    assert isinstance(claimed, Claimed)
+    assert isinstance(claimed, ClaimedNotice)
     sent = timeline.fix(claimed, b"these bytes")
     timeline.settle(sent, Failure(FailureClass.TRANSIENT, "timeout", may_be_taken=True))
     timeline.now += 2 * SECOND
@@ -84,7 +84,7 @@ def test_a_notice_in_doubt_goes_again_byte_for_byte(timeline: Timeline) -> None:
 def test_a_notice_that_is_refused_is_given_up_and_makes_no_notice_of_its_own(timeline: Timeline) -> None:
     timeline.notify(REFUSED, "one")
     claimed = timeline.claim("oncall")
-    assert isinstance(claimed, Claimed)
+    assert isinstance(claimed, ClaimedNotice)
     settled = timeline.settle(timeline.fix(claimed), Failure(FailureClass.REJECTED, "invalid_blocks"))
     assert (settled.refused, settled.dead) == (True, 0)
     timeline.now += HOUR
@@ -137,7 +137,7 @@ def test_a_notice_that_goes_first_after_a_downtime_takes_nothing_of_the_digest_t
 def test_what_is_raised_while_a_notice_is_on_its_way_in_vain_is_told_with_it(timeline: Timeline) -> None:
     timeline.notify(REFUSED, "a")
     claimed = timeline.claim("oncall")
-    assert isinstance(claimed, Claimed)
+    assert isinstance(claimed, ClaimedNotice)
     timeline.notify(REFUSED, "b")
     timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused"))
     timeline.now += 10 * MINUTE

@@ -141,7 +141,7 @@ def test_messages_are_listed_newest_first_in_pages_with_their_attempts(timeline:
 def test_a_dead_letter_is_told_to_the_channels_of_notices_with_the_id_that_redelivers_it(timeline: Timeline) -> None:
     timeline.reload(policy(channel(), channel("oncall", matchers=channel().urgent[0]), notices=("oncall",)))
     uid = kill(timeline, "a", "b")
-    notice = timeline.send("oncall")
+    notice = timeline.send_notice("oncall")
     assert isinstance(notice, Incidents)
     assert (notice.kind, notice.n) == ("dead_letters", 2)
     assert notice.details == (f"ops: 2 alerts (invalid blocks): Bad; message {uid}",)

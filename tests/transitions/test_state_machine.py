@@ -20,7 +20,7 @@ from receiver.core.alerts import Alert, Status
 from receiver.core.content import Incidents, NoticeKind
 from receiver.core.policy import Policy
 from receiver.core.retrying import Failure, FailureClass
-from receiver.transitions.claim import Claimed, Repeat, Rest
+from receiver.transitions.claim import Claimed, ClaimedNotice, Repeat, Rest
 from receiver.transitions.redeliver import NotRedeliverable
 from receiver.transitions.settle import Attempt, settle
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, policy
@@ -234,21 +234,20 @@ class History(RuleBasedStateMachine):
         if isinstance(found, Rest):
             assert found.until is None or found.until > self.timeline.now, "a rest lasts"
             return found
-        if isinstance(found, Claimed):
-            said = [] if isinstance(found.content, Incidents) else found.content.lines
+        if not isinstance(found, Repeat):
+            said = found.content.lines if isinstance(found, Claimed) else ()
             lines = sorted([json.dumps(line.labels, sort_keys=True), line.told] for line in said)
             found = self.timeline.fix(found, json.dumps([found.message.uid, lines]).encode())
         self.oracle.fix(found.message.uid, found.payload)
         self.flights[name] = found, self.oracle.time
         return None
 
-    def _compose(self, name: str) -> Claimed | Repeat | Rest:
+    def _compose(self, name: str) -> Claimed | ClaimedNotice | Repeat | Rest:
         found = self.timeline.claim(name)
-        if isinstance(found, Claimed):
+        if isinstance(found, ClaimedNotice):
+            self._judge_notice(name, found.incidents)
+        elif isinstance(found, Claimed):
             content = found.content
-            if isinstance(content, Incidents):
-                self._judge_notice(name, content)
-                return found
             assert len(content.lines) == content.news == found.message.items
             self.oracle.compose(name, content.uid, [(line.labels, str(line.told)) for line in content.lines])
         return found
