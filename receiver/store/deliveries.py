@@ -26,7 +26,7 @@ _REPEAT = Bulk(
     ("times", "episode", "channel"),
 )
 _d, _e, _a, _g, _i = schema.delivery, schema.episode, schema.alert, schema.alert_group, schema.message_item
-_there, _owed = _d.alias("there"), _d.alias("owed")
+_owed = _d.alias("owed")
 _WITH_ALERT = select(_d, _a.c.id, _a.c.labels).join(_e, _e.c.id == _d.c.episode_id).join(_a, _a.c.id == _e.c.alert_id)
 _DUE = select(schema.alert_group.c.id).where(
     schema.alert_group.c.channel_id == bindparam("channel"),
@@ -53,8 +53,8 @@ _TOO_OLD = _WITH_ALERT.where(
     _d.c.since <= bindparam("latest"),
     _d.c.arrived_at <= bindparam("latest"),
     _d.c.status == Status.RESOLVED,
-)
-_OLDEST_OVER = select(func.min(_d.c.arrived_at)).where(
+).limit(bindparam("limit"))
+_OLDEST_OVER = select(func.min(func.max(_d.c.arrived_at, _d.c.since))).where(
     schema.NOT_IDLE,
     _d.c.channel_id == bindparam("channel"),
     _d.c.phase == Phase.WAITING,
@@ -75,7 +75,7 @@ _NOT_GETTING_THROUGH = and_(
     or_(_d.c.copied.is_(None), _d.c.copied < _d.c.version, _d.c.copied_to != bindparam("fallback")),
     # Something stands in its way: the whole channel, or what it was in.
     or_(
-        bindparam("all"),
+        bindparam("everything"),
         _g.c.failures > 0,
         _g.c.refused_at.is_not(None),
         exists().where(schema.message.c.id == _g.c.message_id, schema.message.c.attempts > 0),
@@ -92,30 +92,34 @@ _NEXT_OVERDUE_AT = (
     .select_from(_d.join(_g, _g.c.id == _d.c.group_id))
     .where(_NOT_GETTING_THROUGH, bindparam("now") < _OVERDUE_AT)
 )
+_OVER_AND_UNTOLD = and_(
+    _d.c.phase == Phase.WAITING,
+    _d.c.claimed.is_(None),
+    _d.c.told.is_(None),
+    _d.c.status == Status.RESOLVED,
+    ~exists().where(
+        _owed.c.episode_id == _d.c.owes, _owed.c.channel_id == _d.c.channel_id, _owed.c.told == Status.FIRING
+    ),
+)
 _RELIEVED = (
-    select(_d, _a.c.id, _a.c.labels)
-    .select_from(
-        _i.join(_there, and_(_there.c.episode_id == _i.c.episode_id, _there.c.channel_id == bindparam("fallback")))
-        .join(_d, and_(_d.c.episode_id == _i.c.episode_id, _d.c.copied_to == _there.c.channel_id))
-        .join(_e, _e.c.id == _d.c.episode_id)
-        .join(_a, _a.c.id == _e.c.alert_id)
-    )
-    .where(
-        _i.c.message_id == bindparam("message"),
-        _d.c.phase == Phase.WAITING,
-        _d.c.claimed.is_(None),
-        _d.c.told.is_(None),
-        _d.c.status == Status.RESOLVED,
-        ~exists().where(
-            _owed.c.episode_id == _d.c.owes, _owed.c.channel_id == _d.c.channel_id, _owed.c.told == Status.FIRING
-        ),
-    )
+    _WITH_ALERT.join(_i, _i.c.episode_id == _d.c.episode_id)
+    .where(_i.c.message_id == bindparam("message"), _d.c.copied_to == bindparam("fallback"), _OVER_AND_UNTOLD)
     .order_by(_d.c.channel_id, _d.c.episode_id)
+)
+_RELIEVED_THROUGH = _WITH_ALERT.where(
+    _d.c.episode_id.in_(bindparam("episodes", expanding=True)),
+    _d.c.copied_to == bindparam("fallback"),
+    _OVER_AND_UNTOLD,
 )
 _OF_LOST_ITEMS = (
     _WITH_ALERT.join(_i, and_(_i.c.episode_id == _d.c.episode_id, _i.c.message_id == bindparam("message")))
-    .where(_d.c.channel_id == bindparam("channel"), _i.c.outcome == bindparam("outcome"))
-    .order_by(_d.c.episode_id)
+    .where(
+        _d.c.channel_id == bindparam("channel"),
+        _i.c.outcome == bindparam("outcome"),
+        _i.c.episode_id > bindparam("after"),
+    )
+    .order_by(_i.c.episode_id)
+    .limit(bindparam("limit"))
 )
 _UNMUTE = (
     update(_d)
@@ -175,9 +179,10 @@ def told_firing(tx: Tx, channel_id: int) -> list[Entry]:
     return [_with_alert(row) for row in tx.tuples(_TOLD_FIRING, {"channel": channel_id})]
 
 
-def too_old(tx: Tx, channel_id: int, latest: int) -> list[Entry]:
-    """What waits on the channel to say that something is over, and arrived by ``latest``."""
-    return [_with_alert(row) for row in tx.tuples(_TOO_OLD, {"channel": channel_id, "latest": latest})]
+def too_old(tx: Tx, channel_id: int, latest: int, limit: int) -> list[Entry]:
+    """What waits on the channel to say that something is over, and arrived by ``latest``: at most ``limit`` of it."""
+    where = {"channel": channel_id, "latest": latest, "limit": limit}
+    return [_with_alert(row) for row in tx.tuples(_TOO_OLD, where)]
 
 
 def again(tx: Tx, entries: Sequence[Entry]) -> list[Entry]:
@@ -248,13 +253,13 @@ def oldest_over(tx: Tx, channel_id: int) -> int | None:
 class Patience:
     """For how long news may be due before it goes to the ``fallback`` channel, in milliseconds.
 
-    ``all``: the channel as a whole does not get through; else only what has failed by itself counts.
+    ``everything``: the channel as a whole does not get through; else only what has failed by itself counts.
     """
 
     fallback: int
     after: int
     urgent_after: int
-    all: bool
+    everything: bool
 
 
 def overdue(tx: Tx, channel_id: int, patience: Patience, now: int, limit: int = ALL) -> list[Entry]:
@@ -281,9 +286,20 @@ def relieved(tx: Tx, fallback_id: int, message_id: int) -> list[Entry]:
     return [_with_alert(row) for row in tx.tuples(_RELIEVED, {"fallback": fallback_id, "message": message_id})]
 
 
-def of_lost_items(tx: Tx, channel_id: int, message_id: int, outcome: Outcome) -> list[Entry]:
-    """The deliveries of a message's items that ended so."""
-    where = {"channel": channel_id, "message": message_id, "outcome": outcome}
+def relieved_through(tx: Tx, fallback_id: int, episode_ids: Sequence[int]) -> list[Entry]:
+    """What other channels still have to tell of these lives, and the fallback need not tell for them any more."""
+    return [
+        _with_alert(row)
+        for chunk in chunks(episode_ids)
+        for row in tx.tuples(_RELIEVED_THROUGH, {"fallback": fallback_id, "episodes": chunk})
+    ]
+
+
+def of_lost_items(
+    tx: Tx, channel_id: int, message_id: int, outcome: Outcome, after: int = 0, limit: int = ALL
+) -> list[Entry]:
+    """The deliveries of a message's items that ended so: at most ``limit``, of later episodes than ``after``."""
+    where = {"channel": channel_id, "message": message_id, "outcome": outcome, "after": after, "limit": limit}
     return [_with_alert(row) for row in tx.tuples(_OF_LOST_ITEMS, where)]
 
 

@@ -49,10 +49,10 @@ _CLAMP_DUE = (
     )
     .values(due_at=_LATEST)
 )
-_DUE_FROM_NOW = (
+_PUT_OFF_DUE_SINCE = (
     update(_g)
     .where(_g.c.channel_id == bindparam("channel"), _g.c.due_since < bindparam("now"))
-    .values(due_since=bindparam("now"))
+    .values(due_since=func.min(_g.c.due_since + bindparam("by"), bindparam("now")))
 )
 # A group that is not due yet has both instants alike.
 _CLAMP_DUE_SINCE = (
@@ -137,9 +137,9 @@ def clamp_due(tx: Tx, channel_id: int, latest: int, refused: int) -> None:
     tx.run(_CLAMP_DUE, {"channel": channel_id, "latest": latest, "refused": refused})
 
 
-def due_from_now(tx: Tx, channel_id: int, now: int) -> None:
-    """While there was no process, nothing was due: no channel had the chance to tell it."""
-    tx.run(_DUE_FROM_NOW, {"channel": channel_id, "now": now})
+def put_off_due_since(tx: Tx, channel_id: int, by: int, now: int) -> None:
+    """The time in which there was no process does not count: no channel had the chance to tell what was due."""
+    tx.run(_PUT_OFF_DUE_SINCE, {"channel": channel_id, "by": by, "now": now})
 
 
 def clamp_due_since(tx: Tx, channel_id: int, now: int) -> None:

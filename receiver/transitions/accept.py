@@ -171,7 +171,7 @@ class _Intake:
         for channel_id, channel, group_key in event.takers:
             self._batch.accept(channel_id)
             if event.alert.status is Status.RESOLVED:
-                self._resolved(channel_id, channel, tracked, change)
+                self._resolved(channel_id, channel, tracked, change, event)
             elif change is Change.HOLDS:
                 self._held(channel_id, channel, group_key, event, tracked)
             else:
@@ -187,9 +187,10 @@ class _Intake:
             if channel is None or delivery.channel_id in taken:
                 continue
             self._batch.accept(delivery.channel_id, Origin.FALLBACK)
-            stood_in_for = self._channels.get(delivery.stands_in_for or 0, channel)
+            assert delivery.stands_in_for is not None, "a stand-in knows for whom"
+            stood_in_for = self._channels.get(delivery.stands_in_for, channel)
             wanted = replace(channel, send_resolved=stood_in_for.send_resolved)
-            self._resolved(delivery.channel_id, wanted, tracked, change)
+            self._resolved(delivery.channel_id, wanted, tracked, change, event)
             self._batch.keep_step(delivery)
 
     def _live(self, tracked: TrackedAlert, event: _Event) -> Change:
@@ -278,7 +279,19 @@ class _Intake:
         delivery.stands_in_for = None
         return delivery
 
-    def _resolved(self, channel_id: int, channel: ChannelPolicy, tracked: TrackedAlert, change: Change) -> None:
+    def _is_relieved(self, delivery: Delivery, event: _Event) -> bool:
+        """Whether another channel has told of the firing in place of this one, and will tell this resolve too."""
+        instead = self._batch.told_instead(delivery)
+        if instead is None or instead.channel_id not in self._channels:
+            return False
+        takers = {channel_id: channel for channel_id, channel, _ in event.takers}
+        if instead.channel_id in takers:
+            return takers[instead.channel_id].send_resolved
+        return instead.stands_in_for is not None
+
+    def _resolved(
+        self, channel_id: int, channel: ChannelPolicy, tracked: TrackedAlert, change: Change, event: _Event
+    ) -> None:
         batch, since = self._batch, self._now
         delivery = batch.delivery(channel_id, _id(tracked.episode))
         ruling = entries.rule_resolved(
@@ -288,7 +301,7 @@ class _Intake:
             group_wait=channel.group_wait,
             send_resolved=channel.send_resolved,
             now=self._now,
-            relieved=delivery is not None and batch.is_relieved(delivery),
+            relieved=delivery is not None and self._is_relieved(delivery, event),
         )
         if delivery is None:
             episode_id = tracked.episode.id if tracked.episode else None

@@ -174,10 +174,12 @@ class Batch:
         known = () if episode is None else self._of_episode.get(episode.id, ())
         return [delivery for delivery in known if delivery.stands_in_for is not None]
 
-    def is_relieved(self, delivery: Delivery) -> bool:
-        """Whether the fallback channel has told of the firing in place of this one."""
-        copy = None if delivery.copied_to is None else self.delivery(delivery.copied_to, delivery.episode_id)
-        return copy is not None and copy.told is not None
+    def told_instead(self, delivery: Delivery) -> Delivery | None:
+        """What tells of the firing in place of this one: on its fallback channel, or on the fallback's own."""
+        found: Delivery | None = delivery
+        while found is not None and found.told is None:
+            found = None if found.copied_to is None else self.delivery(found.copied_to, delivery.episode_id)
+        return None if found is delivery else found
 
     def owes_end(self, delivery: Delivery) -> bool:
         """Whether people may still believe in an earlier life of the alert, because of this channel."""
@@ -195,7 +197,8 @@ class Batch:
 
     def keep_step(self, stand_in: Delivery) -> None:
         """The stand-in has heard what the channel that it stands in for has heard: there is nothing to copy again."""
-        origin = self.delivery(stand_in.stands_in_for or 0, stand_in.episode_id)
+        assert stand_in.stands_in_for is not None, "a stand-in knows for whom"
+        origin = self.delivery(stand_in.stands_in_for, stand_in.episode_id)
         if origin is not None and origin.copied_to == stand_in.channel_id and origin.waits:
             self.copied(origin, stand_in.channel_id)
 

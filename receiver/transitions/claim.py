@@ -151,7 +151,8 @@ def _sendable(tx: Tx, state: ChannelState, channel: ChannelPolicy, policy: Polic
         if message.state is State.CLAIMED:
             state.bucket = throttling.given_back(state.bucket, channel.throttle, now)
             channels.save(tx, [state])
-            release(tx, message, channel, now)
+            # Whatever ended the process, or kept its bytes from being made, did not get it through.
+            release(tx, message, channel, now, failed=True)
             follow(tx, message, state, channel, policy, now)
         elif message.channel_kind == channel.kind:
             sendable.append(message)

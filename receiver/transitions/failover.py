@@ -10,7 +10,7 @@ from itertools import groupby
 
 from receiver.core import entries, grouping
 from receiver.core.alerts import Status
-from receiver.core.entries import TOLD_INSTEAD, Delivery, Origin, Outcome
+from receiver.core.entries import TOLD_INSTEAD, Delivery, Origin, Outcome, Phase
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.store import alerts, channels, deliveries, groups, messages
 from receiver.store.channels import ChannelState
@@ -20,31 +20,39 @@ from receiver.store.messages import Message
 from receiver.transitions.batch import Batch
 from receiver.transitions.due import heed
 from receiver.transitions.leave import leave
-from receiver.transitions.mute import active_on, hold_back
+from receiver.transitions.mute import active_on, hold
 
 URGENT_AFTER = 120_000
 """Milliseconds that urgent news may be due before the fallback tells it, where ``fallback_after`` is not shorter."""
 
-COPIED_AT_ONCE = 2_000
-"""Entries; they take the writer some 0.2 s."""
+AT_ONCE = 2_000
+"""Entries in one transaction; they take the writer some 0.2 s, and nobody else can write meanwhile."""
 
 STUCK_AFTER = 60_000
 """Milliseconds after which an attempt that is under way counts as one that does not get through."""
 
+NO_ANSWER = "timeout"
+"""Why an attempt that is under way for so long does not get through."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedOver:
-    """``due``: when each fallback channel has some due. ``next_at``: when more is overdue; ``again``: some is now."""
+    """``due``: when each fallback channel has some due. ``next_at``: when more is overdue; ``again``: some is now.
+
+    ``copied``: how many entries of each channel were given to its fallback.
+    """
 
     due: Mapping[str, int]
     next_at: int | None
     again: bool
+    copied: Mapping[str, int]
 
 
 def fail_over(tx: Tx, policy: Policy, now: int) -> FailedOver:
-    """Copy what is overdue, or much of it: nobody else can write meanwhile."""
+    """Copy what is overdue, or much of it."""
     states = channels.load(tx)
     due: dict[str, int] = {}
+    copied: dict[str, int] = {}
     instants: list[int | None] = []
     again = False
     for channel in policy.channels:
@@ -52,31 +60,53 @@ def fail_over(tx: Tx, policy: Policy, now: int) -> FailedOver:
             continue
         state = states[channel.name]
         groups.clamp_due_since(tx, state.id, now)
-        stuck = messages.oldest_under_way(tx, state.id)
-        if stuck is not None and now - stuck < STUCK_AFTER:
-            instants.append(stuck + STUCK_AFTER)
-        patience = _patience(channel, states, everything=state.failing_since is not None or _passed(stuck, now))
-        overdue = _overdue(tx, state, channel, patience, policy, now)
-        again = again or len(overdue) == COPIED_AT_ONCE
-        heed(due, copy(tx, overdue, channel, states, policy, now))
-        instants.append(deliveries.next_overdue_at(tx, state.id, patience, now))
-    return FailedOver(due, min((at for at in instants if at is not None), default=None), again)
+        stuck_at = _stuck_at(tx, state)
+        stuck = stuck_at is not None and stuck_at <= now
+        patience = _patience(channel, states, everything=stuck or state.failing_since is not None)
+        overdue, more = _overdue(tx, state, channel, patience, policy, now)
+        again = again or more
+        if overdue:
+            if stuck and state.failing_since is None:
+                _note_no_answer(tx, state)
+            heed(due, copy(tx, overdue, channel, states, policy, now))
+            copied[channel.name] = len(overdue)
+        instants += [None if stuck else stuck_at, deliveries.next_overdue_at(tx, state.id, patience, now)]
+    return FailedOver(due, min((at for at in instants if at is not None), default=None), again, copied)
 
 
 def _overdue(
     tx: Tx, state: ChannelState, channel: ChannelPolicy, patience: Patience, policy: Policy, now: int
-) -> list[Entry]:
-    """What the fallback is to tell now; what is muted on the channel is held there, or will be, and told nowhere."""
+) -> tuple[list[Entry], bool]:
+    """What the fallback is to tell now, and whether there is more of it."""
+    page = deliveries.overdue(tx, state.id, patience, now, AT_ONCE)
+    overdue = hold_muted(tx, page, channel, policy, now)
+    if page and all(entry.delivery.phase is Phase.SENDING for entry in page) and not overdue:
+        # Muted since they are on their way, they can't be held, and must not keep others from their turn.
+        page = deliveries.overdue(tx, state.id, patience, now)
+        overdue = hold_muted(tx, page, channel, policy, now)[:AT_ONCE]
+        return overdue, len(overdue) == AT_ONCE
+    return overdue, len(page) == AT_ONCE
+
+
+def _stuck_at(tx: Tx, state: ChannelState) -> int | None:
+    """When what is under way will not have got through, or since when it has not."""
+    claimed_at = messages.oldest_under_way(tx, state.id)
+    return None if claimed_at is None else claimed_at + STUCK_AFTER
+
+
+def _note_no_answer(tx: Tx, state: ChannelState) -> None:
+    """The last failure may be long over: what keeps the channel now is that nobody answers."""
+    state.failure_reason, state.failure_code = NO_ANSWER, None
+    channels.save(tx, [state])
+
+
+def hold_muted(tx: Tx, found: Sequence[Entry], channel: ChannelPolicy, policy: Policy, now: int) -> list[Entry]:
+    """Those that no mute covers on the channel; the others are held there, and told nowhere."""
     mutes = active_on(tx, channel, policy, now)
-    if not mutes:
-        return deliveries.overdue(tx, state.id, patience, now, COPIED_AT_ONCE)
-    hold_back(tx, state.id, channel, policy, now)
-    overdue = deliveries.overdue(tx, state.id, patience, now)
-    return [entry for entry in overdue if not any(mute.covers(entry.labels) for mute in mutes)][:COPIED_AT_ONCE]
-
-
-def _passed(stuck: int | None, now: int) -> bool:
-    return stuck is not None and now - stuck >= STUCK_AFTER
+    muted = [entry for entry in found if any(mute.covers(entry.labels) for mute in mutes)]
+    hold(tx, [entry for entry in muted if entry.delivery.phase is Phase.WAITING], channel, now)
+    covered = {entry.delivery.episode_id for entry in muted}
+    return [entry for entry in found if entry.delivery.episode_id not in covered]
 
 
 def _patience(channel: ChannelPolicy, states: Mapping[str, ChannelState], *, everything: bool) -> Patience:
@@ -174,9 +204,10 @@ def hand_over(
     tx: Tx, message: Message, outcome: Outcome, channel: ChannelPolicy, policy: Policy, now: int
 ) -> dict[str, int]:
     """Give what ended with the message to the fallback, where that has not got it yet."""
+    assert channel.fallback is not None, "there is somebody to give it to"
     states = channels.load(tx)
     lost = deliveries.of_lost_items(tx, message.channel_id, message.id, outcome)
-    return copy(tx, not_copied(lost, states[channel.fallback or ""].id), channel, states, policy, now)
+    return copy(tx, not_copied(lost, states[channel.fallback].id), channel, states, policy, now)
 
 
 def not_copied(originals: Sequence[Entry], fallback_id: int) -> list[Entry]:
@@ -189,9 +220,17 @@ def not_copied(originals: Sequence[Entry], fallback_id: int) -> list[Entry]:
 
 
 def relieve(tx: Tx, message: Message, policy: Policy, now: int) -> None:
-    """The fallback has told of alerts in place of other channels: what is over by now need not be told there."""
+    """The fallback has told of alerts in place of other channels: what is over by now need not be told there.
+
+    Nor on those in whose place these would have told it.
+    """
     states = {state.id: state.name for state in channels.load(tx).values()}
     configured = {channel.name: channel for channel in policy.channels}
     over = deliveries.relieved(tx, message.channel_id, message.id)
-    for channel_id, of_channel in groupby(over, key=lambda entry: entry.delivery.channel_id):
-        leave(tx, list(of_channel), Outcome.FAILED_OVER, TOLD_INSTEAD, configured.get(states[channel_id]), now)
+    while over:
+        further: list[Entry] = []
+        for channel_id, of_channel in groupby(over, key=lambda entry: entry.delivery.channel_id):
+            released = list(of_channel)
+            leave(tx, released, Outcome.FAILED_OVER, TOLD_INSTEAD, configured.get(states[channel_id]), now)
+            further += deliveries.relieved_through(tx, channel_id, [entry.delivery.episode_id for entry in released])
+        over = sorted(further, key=lambda entry: entry.delivery.channel_id)

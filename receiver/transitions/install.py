@@ -18,7 +18,7 @@ def resume(tx: Tx, policy: Policy, now: int) -> None:
         state = known.get(channel.name)
         if state is not None and last is not None and now - last > channel.group_interval:
             state.catching_up = True
-            groups.due_from_now(tx, state.id, now)
+            groups.put_off_due_since(tx, state.id, now - last, now)
     channels.save(tx, known.values())
 
 

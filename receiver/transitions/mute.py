@@ -74,11 +74,12 @@ def hold_back(tx: Tx, channel_id: int, channel: ChannelPolicy, policy: Policy, n
     if active:
         due = deliveries.waiting(tx, channel_id, now)
         muted = [entry for entry in due if any(each.covers(entry.labels) for each in active)]
-        _hold(tx, muted, channel, now)
+        hold(tx, muted, channel, now)
     return len(active), len(muted)
 
 
-def _hold(tx: Tx, muted: Sequence[Entry], channel: ChannelPolicy, now: int) -> None:
+def hold(tx: Tx, muted: Sequence[Entry], channel: ChannelPolicy, now: int) -> None:
+    """Hold these entries of the channel, which wait. Those that are over, and nobody was told of, end as muted."""
     if not muted:
         return
     postings, departures = Postings(), []

@@ -27,37 +27,46 @@ class NotRedeliverable(Exception):
 class Redelivered:
     """So many alerts of the ``channel`` wait again; the ``others`` are told already, wait already, or fire anew.
 
-    ``due``: when the channel has some due.
+    ``due``: when the channel has some due. ``after``: there may be more, after this.
     """
 
     channel: str
     waiting: int
     others: int
     due: Mapping[str, int]
+    after: int | None = None
 
 
-def redeliver(tx: Tx, uid: str, policy: Policy, now: int) -> Redelivered:
-    """Tell what died with the message of this id, as it is true now. Raises NotRedeliverable."""
+AT_ONCE = 2_000
+"""Entries in one transaction, so that others can write, too."""
+
+
+def redeliver(tx: Tx, uid: str, policy: Policy, now: int, after: int = 0) -> Redelivered:
+    """Tell what died with the message of this id, as it is true now: the first of it ``after``.
+
+    Raises NotRedeliverable.
+    """
     message = messages.by_uid(tx, uid)
     if message is None:
         raise NotRedeliverable("there is no message with this id", known=False)
-    states = {state.id: (name, state) for name, state in channels.load(tx).items()}
-    name, _ = states[message.channel_id]
+    states = channels.load(tx)
+    name = next(name for name, state in states.items() if state.id == message.channel_id)
     channel = next((channel for channel in policy.channels if channel.name == name), None)
     if channel is None:
         raise NotRedeliverable(f"its channel {name} is not in the configuration")
-    dead = deliveries.of_lost_items(tx, message.channel_id, message.id, Outcome.DEAD)
-    if not dead:
+    dead = deliveries.of_lost_items(tx, message.channel_id, message.id, Outcome.DEAD, after, AT_ONCE)
+    if not dead and not after:
         raise NotRedeliverable("nothing that it tells is dead")
     latest = alerts.latest(tx, sorted({entry.alert_id for entry in dead}))
-    configured = {state.id: each for each in policy.channels for n, state in states.values() if n == each.name}
+    configured = {states[each.name].id: each for each in policy.channels}
     keys = [_key(entry, channel, policy) for entry in dead]
     ids = {id_ for entry in dead for id_ in (entry.delivery.episode_id, latest[entry.alert_id].episode_id)}
     batch = Batch(tx, now, configured, (), keys, sorted(ids))
     waiting = 0
     for entry, key in zip(dead, keys, strict=True):
         waiting += _again(batch, entry, latest[entry.alert_id], key, channel, policy, now)
-    return Redelivered(name, waiting, len(dead) - waiting, batch.save())
+    further = dead[-1].delivery.episode_id if len(dead) == AT_ONCE else None
+    return Redelivered(name, waiting, len(dead) - waiting, batch.save(), further)
 
 
 def _key(entry: Entry, channel: ChannelPolicy, policy: Policy) -> str:

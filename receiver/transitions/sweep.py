@@ -1,7 +1,7 @@
 """What time alone brings about: a held firing opens, a mute ends, news grows too old, a retired channel lapses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from receiver.core.entries import CHANNEL_REMOVED, TOLD_INSTEAD, TOO_OLD, Outcome
 from receiver.core.grouping import Reason
@@ -12,44 +12,57 @@ from receiver.store.connect import Tx
 from receiver.store.messages import Answer, Message, State
 from receiver.transitions.batch import Batch
 from receiver.transitions.due import heed
-from receiver.transitions.failover import copy, fail_over, not_copied
+from receiver.transitions.failover import AT_ONCE, copy, fail_over, hold_muted, not_copied
 from receiver.transitions.leave import leave
 from receiver.transitions.mute import end_mutes
 from receiver.transitions.notify import announce_dead
 from receiver.transitions.release import bury, deliver
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Swept:
     """``next_at``: when there is something to sweep next (None: nothing known of). ``due`` as in ``Accepted``.
 
-    ``again``: there is more to sweep already, left for another transaction so that others have their turn.
+    ``again``: there is more to sweep already, left for another transaction so that others have their turn. By channel:
+    how many entries were ``copied`` to its fallback, how many were over and older than ``retry_for`` and so are
+    ``dead`` or have ``failed_over``.
     """
 
     next_at: int | None
-    due: Mapping[str, int]
+    due: dict[str, int]
     again: bool = False
+    copied: Mapping[str, int] = field(default_factory=dict)
+    dead: dict[str, int] = field(default_factory=dict)
+    failed_over: dict[str, int] = field(default_factory=dict)
+
+    def see(self, at: int | None) -> None:
+        """There is something to sweep at this instant, if any."""
+        if at is not None:
+            self.next_at = at if self.next_at is None else min(self.next_at, at)
 
 
 def sweep(tx: Tx, policy: Policy, now: int) -> Swept:
     """Do all that is due at ``now``; safe to call at any instant, and to repeat."""
     probe.probe(tx, now)
     states = channels.load(tx)
-    due = _open_held(tx, states, policy, now)
+    swept = Swept(None, _open_held(tx, states, policy, now))
     unmuted, next_mute = end_mutes(tx, policy, now)
-    heed(due, unmuted)
-    instants = [alerts.next_held_until(tx), next_mute]
+    heed(swept.due, unmuted)
+    swept.see(alerts.next_held_until(tx))
+    swept.see(next_mute)
     configured = {channel.name: channel for channel in policy.channels}
     for name, state in states.items():
         if name in configured:
             _give_up_waiting(tx, state, configured[name], now)
-            instants.append(_age(tx, state, configured[name], policy, now, due))
+            _age(tx, state, configured[name], policy, now, swept)
         else:
-            instants.append(_lapse(tx, state, now))
+            swept.see(_lapse(tx, state, now))
     failed_over = fail_over(tx, policy, now)
-    heed(due, failed_over.due)
-    instants.append(failed_over.next_at)
-    return Swept(min((at for at in instants if at is not None), default=None), due, failed_over.again)
+    heed(swept.due, failed_over.due)
+    swept.see(failed_over.next_at)
+    swept.again = swept.again or failed_over.again
+    swept.copied = failed_over.copied
+    return swept
 
 
 def _open_held(tx: Tx, states: Mapping[str, ChannelState], policy: Policy, now: int) -> dict[str, int]:
@@ -74,24 +87,26 @@ def _give_up_waiting(tx: Tx, state: ChannelState, channel: ChannelPolicy, now: i
             deliver(tx, message, now)
 
 
-def _age(
-    tx: Tx, state: ChannelState, channel: ChannelPolicy, policy: Policy, now: int, due: dict[str, int]
-) -> int | None:
-    """News of what is over dies of age while its channel fails; when the next may, if it does."""
+def _age(tx: Tx, state: ChannelState, channel: ChannelPolicy, policy: Policy, now: int, swept: Swept) -> None:
+    """News of what is over dies of age while its channel fails."""
     if state.failing_since is None:
-        return None
-    old = deliveries.too_old(tx, state.id, now - channel.retry_for)
+        return
+    old = deliveries.too_old(tx, state.id, now - channel.retry_for, AT_ONCE)
+    swept.again = swept.again or len(old) == AT_ONCE
+    old = hold_muted(tx, old, channel, policy, now)
     if old and channel.fallback is not None:
         states = channels.load(tx)
-        heed(due, copy(tx, not_copied(old, states[channel.fallback].id), channel, states, policy, now))
+        heed(swept.due, copy(tx, not_copied(old, states[channel.fallback].id), channel, states, policy, now))
         # Copying has written to these rows, too.
         leave(tx, deliveries.again(tx, old), Outcome.FAILED_OVER, TOLD_INSTEAD, channel, now)
+        swept.failed_over[channel.name] = len(old)
     elif old:
         message = _unsent(tx, state, channel, len(old), now)
         leave(tx, old, Outcome.DEAD, TOO_OLD, channel, now, message)
-        heed(due, announce_dead(tx, channel, message, len(old), "older than retry_for", policy, now))
+        heed(swept.due, announce_dead(tx, channel, message, len(old), "older than retry_for", policy, now))
+        swept.dead[channel.name] = len(old)
     oldest = deliveries.oldest_over(tx, state.id)
-    return None if oldest is None else oldest + channel.retry_for
+    swept.see(None if oldest is None else oldest + channel.retry_for)
 
 
 def _unsent(tx: Tx, state: ChannelState, channel: ChannelPolicy, n: int, now: int) -> Message:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -64,24 +65,30 @@ class Api:
         """Send the dead alerts of a message again, as new entries."""
         uid = request.match_info["id"]
 
-        def work(tx: Tx) -> Redelivered | NotRedeliverable:
+        waiting, others, after = 0, 0, 0
+        while True:
             try:
-                return redeliver(tx, uid, self._policy(), self._clock())
-            except NotRedeliverable as error:
-                # Raised further, it would roll back what others write in this transaction.
-                return error
+                done = await self._writer.run(partial(self._redeliver, uid, after))
+            except (StoreUnavailable, StoreFull) as error:
+                return _said(503, f"the store can't commit: {error}")
+            if isinstance(done, NotRedeliverable):
+                return _said(409 if done.known else 404, str(done))
+            self._wake(done.due)
+            waiting, others = waiting + done.waiting, others + done.others
+            if done.after is None:
+                break
+            after = done.after
+        log.info("redelivered", extra={"channel": done.channel, "waiting": waiting, "others": others})
+        also = f"; {others:,} told or waiting already" if others else ""
+        said = f"{waiting:,} {'alert waits' if waiting == 1 else 'alerts wait'} to be told again{also}"
+        return _answer(200, {"channel": done.channel, "waiting": waiting, "others": others, "message": said})
 
+    def _redeliver(self, uid: str, after: int, tx: Tx) -> Redelivered | NotRedeliverable:
         try:
-            done = await self._writer.run(work)
-        except (StoreUnavailable, StoreFull) as error:
-            return _said(503, f"the store can't commit: {error}")
-        if isinstance(done, NotRedeliverable):
-            return _said(409 if done.known else 404, str(done))
-        self._wake(done.due)
-        log.info("redelivered", extra={"channel": done.channel, "waiting": done.waiting, "others": done.others})
-        others = f"; {done.others:,} told or waiting already" if done.others else ""
-        said = f"{done.waiting:,} {'alert waits' if done.waiting == 1 else 'alerts wait'} to be told again{others}"
-        return _answer(200, {"channel": done.channel, "waiting": done.waiting, "others": done.others, "message": said})
+            return redeliver(tx, uid, self._policy(), self._clock(), after)
+        except NotRedeliverable as error:
+            # Raised further, it would roll back what others write in this transaction.
+            return error
 
 
 def _limit(text: str | None) -> int:

@@ -58,7 +58,7 @@ class Oracle:
         self.taken_at: dict[str, list[int]] = defaultdict(list)  # what providers took, or may have taken
         self.cooling: dict[tuple[str, Any, bool], int] = {}  # by (channel, group, urgent), when it was last told
         self.news: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)  # not told yet: step, time
-        self.stepped_back_at, self.redelivered = -1, set[tuple[str, str]]()
+        self.stepped_back_at, self.stepped_back_by, self.redelivered = -1, 0, set[tuple[str, str]]()
         # What stands in a channel's way: the channel, groups of it, messages that are under way since then.
         self.failing, self.hindered, self.refusals = set[str](), set[tuple[str, Any]](), Counter[str]()
         self.refused = set[tuple[str, Any]]()
@@ -75,7 +75,7 @@ class Oracle:
         self.now += milliseconds
         self.time += max(0, milliseconds)
         if milliseconds < 0:
-            self.stepped_back_at = self.time
+            self.stepped_back_at, self.stepped_back_by = self.time, self.stepped_back_by - milliseconds
 
     def receive(self, body: Iterable[Mapping[str, Any]], url: str) -> None:
         """A notification is accepted."""
@@ -328,7 +328,8 @@ class Oracle:
         if labels["severity"] in settings["urgent"]:
             after = min(after, URGENT_FALLBACK_AFTER)
         first = min((at for _, at in self.news[giver, alert]), default=self.time)
-        assert self.time - first >= after or first <= self.stepped_back_at, f"{what}, too early"
+        # A clock that steps back may bring it forward by as much, for what came before or while it was behind.
+        assert self.time - first >= after - self.stepped_back_by or first <= self.stepped_back_at, f"{what}, too early"
         assert not self._is_muted(giver, labels), f"{what}, although it is muted"
 
     def _gave_up(self, channel: str, alert: str, outcome: str, cause: str) -> None:

@@ -10,7 +10,7 @@ from receiver.core.content import Content, Told
 from receiver.core.matchers import parse
 from receiver.core.policy import ChannelPolicy
 from receiver.core.retrying import Failure, FailureClass
-from receiver.transitions.claim import Repeat, Rest
+from receiver.transitions.claim import Claimed, Repeat, Rest
 from receiver.transitions.sweep import sweep
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, channel, firing, policy, resolved
 
@@ -215,7 +215,7 @@ def test_a_fallback_that_fails_too_hands_over_to_its_own(make: Callable[..., Tim
     content = told(timeline, "last")
     assert [failover.channel for failover in content.failovers] == ["oncall"]
     timeline.receive(resolved(ends_at=timeline.now))
-    assert timeline.ledger("ops")["pending"] == 2 - 1, "nobody has told of it in the place of ops itself"
+    assert timeline.ledger("ops") == {"accepted": 2, "failed_over": 2}
     timeline.now += 3 * MINUTE
     assert told(timeline, "last").resolved == 1
 
@@ -335,7 +335,7 @@ def test_of_two_lives_the_fallback_tells_the_newer_and_its_end(timeline: Timelin
 def test_much_that_is_overdue_is_copied_in_turns_so_that_others_can_write_too(
     timeline: Timeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("receiver.transitions.failover.COPIED_AT_ONCE", 2)
+    monkeypatch.setattr("receiver.transitions.failover.AT_ONCE", 2)
     timeline.receive(*(firing(instance=str(n)) for n in range(5)))
     fail(timeline)
     timeline.now += 11 * MINUTE
@@ -354,3 +354,104 @@ def test_what_rests_since_it_was_refused_and_is_muted_is_not_told_elsewhere(time
     timeline.now += 2 * MINUTE
     timeline.sweep()
     assert isinstance(timeline.claim("oncall"), Rest)
+
+
+def test_a_fallback_that_was_removed_does_not_end_what_it_has_told(make: Callable[..., Timeline]) -> None:
+    timeline = make(ops(), oncall())
+    timeline.receive(firing())
+    go_on_failing(timeline, START + 11 * MINUTE)
+    told(timeline, "oncall")
+    timeline.reload(policy(channel("ops")))
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.now += 5 * MINUTE
+    assert told(timeline, "ops").fired_and_resolved == 1, "or nobody would hear that it is over"
+
+
+def test_a_fallback_that_no_longer_takes_what_it_took_by_itself_does_not_end_it(make: Callable[..., Timeline]) -> None:
+    timeline = make(ops(), oncall(matchers=()))
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    told(timeline, "oncall")
+    go_on_failing(timeline, START + 11 * MINUTE)
+    timeline.reload(policy(ops(), oncall()))
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.now += 5 * MINUTE
+    assert told(timeline, "ops").fired_and_resolved == 1
+
+
+def test_a_fallback_that_tells_no_ends_by_itself_does_not_end_it(make: Callable[..., Timeline]) -> None:
+    timeline = make(ops(), oncall(matchers=(), send_resolved=False))
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    told(timeline, "oncall")
+    go_on_failing(timeline, START + 11 * MINUTE)
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.now += 5 * MINUTE
+    assert told(timeline, "ops").fired_and_resolved == 1
+
+
+def test_a_chain_relieves_its_first_channel_too(make: Callable[..., Timeline]) -> None:
+    last = channel("last", matchers=MATCHES_NOTHING)
+    timeline = make(ops(), oncall(fallback="last", fallback_after=10 * MINUTE), last)
+    timeline.receive(firing())
+    go_on_failing(timeline, START + 11 * MINUTE)
+    fail(timeline, REFUSED, "oncall")
+    timeline.receive(resolved(ends_at=timeline.now))
+    go_on_failing(timeline, timeline.now + 11 * MINUTE)
+    assert told(timeline, "last").fired_and_resolved == 1
+    assert timeline.ledger("oncall") == {"accepted": 2, "superseded": 1, "failed_over": 1}
+    assert timeline.ledger("ops") == {"accepted": 2, "superseded": 1, "failed_over": 1}
+
+
+def test_what_no_message_can_be_built_of_is_told_by_the_fallback(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    while timeline.now < START + 12 * MINUTE:
+        timeline.now += 30 * SECOND
+        timeline.sweep()
+        timeline.claim("ops")  # and no bytes are made of it
+    assert told(timeline, "oncall").firing == 1
+
+
+def test_the_reason_told_is_not_that_of_a_failure_that_is_long_over(timeline: Timeline) -> None:
+    timeline.receive(firing("Old"))
+    timeline.now += 10 * SECOND
+    fail(timeline, MISCONFIGURED)
+    timeline.now += 5 * MINUTE
+    told(timeline, "ops")
+    timeline.now += HOUR
+    timeline.receive(firing(severity="critical"))
+    claimed = timeline.claim("ops")
+    assert isinstance(claimed, Claimed)
+    timeline.fix(claimed)  # and no answer comes
+    timeline.now += 3 * MINUTE
+    timeline.sweep()
+    [failover] = told(timeline, "oncall").failovers
+    assert (failover.reason, failover.since) == ("timeout", None)
+
+
+def test_old_news_that_is_muted_is_held_and_goes_nowhere_when_it_would_die_of_age(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    told(timeline, "ops")
+    timeline.now += 3 * MINUTE
+    timeline.receive(resolved(ends_at=timeline.now))
+    timeline.mute('alertname="HighErrorRate"', lasting=48 * HOUR, channels=("ops",))
+    timeline.receive(firing("Other"))
+    timeline.now += 10 * SECOND
+    fail(timeline, REFUSED)
+    go_on_failing(timeline, timeline.now + 25 * HOUR)
+    named = [line.labels["alertname"] for line in told(timeline, "oncall").lines]
+    assert named == ["Other"]
+    assert timeline.books().pending["ops", "held"] == 1
+
+
+def test_a_process_that_keeps_dying_puts_off_failing_over_by_no_more_than_its_downtimes(timeline: Timeline) -> None:
+    timeline.receive(firing())
+    timeline.now += 10 * SECOND
+    fail(timeline)
+    for _ in range(4):  # three minutes at work, three minutes down
+        go_on_failing(timeline, timeline.now + 3 * MINUTE)
+        timeline.now += 3 * MINUTE
+        timeline.restart()
+    timeline.sweep()
+    assert told(timeline, "oncall").firing == 1

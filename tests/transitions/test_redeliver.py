@@ -7,7 +7,7 @@ from receiver.core.retrying import Failure, FailureClass
 from receiver.store import listing
 from receiver.store.listing import Listed
 from receiver.transitions.claim import Claimed, Rest
-from receiver.transitions.redeliver import NotRedeliverable
+from receiver.transitions.redeliver import NotRedeliverable, redeliver
 from tests.timeline import HOUR, MINUTE, SECOND, Timeline, channel, firing, policy, resolved
 
 REFUSED = Failure(FailureClass.TRANSIENT, "connection_refused")
@@ -146,3 +146,18 @@ def test_a_dead_letter_is_told_to_the_channels_of_notices_with_the_id_that_redel
     assert (notice.kind, notice.n) == ("dead_letters", 2)
     assert notice.details == (f"ops: 2 alerts (invalid blocks): Bad; message {uid}",)
     assert isinstance(timeline.send("oncall"), Rest)
+
+
+def test_many_dead_alerts_are_redelivered_in_pages(timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("receiver.transitions.redeliver.AT_ONCE", 2)
+    uid = kill(timeline, *"abcde")
+    waiting, after = [], 0
+    while True:
+        with timeline.store.write() as tx:
+            done = redeliver(tx, uid, timeline.policy, timeline.now, after)
+        waiting.append(done.waiting)
+        if done.after is None:
+            break
+        after = done.after
+    assert waiting == [2, 2, 1]
+    assert len(told(timeline)) == 5

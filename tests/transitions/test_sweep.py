@@ -216,3 +216,23 @@ def test_a_claimed_message_that_was_given_up_gets_no_bytes(timeline: Timeline) -
     timeline.sweep()
     with timeline.store.write() as tx:
         assert fix(tx, claimed, "subject", b"bytes", ()) is None
+
+
+def test_a_sweep_never_asks_to_be_repeated_at_once(timeline: Timeline) -> None:
+    timeline.receive(firing(starts_at=START - 2 * HOUR))
+    timeline.now -= HOUR
+    timeline.now += 10 * MINUTE
+    timeline.receive(resolved(starts_at=START - 2 * HOUR, ends_at=timeline.now))
+    timeline.now += 5 * MINUTE
+    while not isinstance(claimed := timeline.claim(), Claimed):  # the first learns that the clock has stepped back
+        assert isinstance(claimed, Rest)
+        assert claimed.until is not None
+        timeline.now = claimed.until
+    timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused"))
+    for _ in range(500):
+        swept = timeline.sweep()
+        if swept.next_at is None:
+            break
+        assert swept.next_at > timeline.now
+        timeline.now = swept.next_at
+    assert timeline.ledger()["dead"] == 1
