@@ -122,7 +122,7 @@ async def running(
 
         def store_trouble() -> None:
             with suppress(RuntimeError):  # a loop that is closed has nobody left who could be told
-                loop.call_soon_threadsafe(notifier.note, NoticeKind.STORE_TROUBLE, "a transaction failed")
+                loop.call_soon_threadsafe(notifier.transaction_failed)
 
         writer = Writer(store, _watch(policy, metrics, store_trouble))
         writer.start()
@@ -163,7 +163,7 @@ async def running(
             lambda config: authority.install(tokens(config)),
         )
         sweeper = Sweeper(writer, policy, dispatchers.wake, clock)
-        # Whatever else goes on by itself; it ends before the channels do.
+        # Whatever else goes on by itself; it ends before the channels and the writer do.
         background = [
             tasks.launch(reloader.attend(hangup or asyncio.Event()), "reload"),
             tasks.launch(sweeper.run(), "sweep"),

@@ -18,7 +18,7 @@ from receiver.messages import notice, plain
 from receiver.metrics import Metrics
 from receiver.reporting import facts, report
 from receiver.store.connect import StoreUnavailable, Tx
-from receiver.store.messages import Answer
+from receiver.store.messages import Answer, State
 from receiver.store.writer import StoreFull, Writer
 from receiver.transitions.claim import Claimed, ClaimedNotice, Repeat, Rest, claim, fix, hasten
 from receiver.transitions.settle import Attempt, Settled, settle
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # The wake event is a hint, this poll is the truth.
 LONGEST_REST = 30_000
 # While nobody answers at all, a look at the provider every so often, in milliseconds: short at first, then a twentieth
-# of the time that has passed. It costs no message, and an outage ends within seconds of the provider's return.
+# of the time that has passed. It costs no message, and what waits goes out soon after the provider's return.
 SHORTEST_LOOK = 3_000
 LONGEST_LOOK = 30_000
 LOOKS = 20
@@ -70,7 +70,9 @@ class Dispatcher:
         self._clock = clock
         self._jitter = jitter
         self._heed = heed
-        self._unreachable_since: int | None = None
+        # On the loop's clock, which does not step back.
+        self._unreachable_since: float | None = None
+        self._looking_out: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._rest: Rest | None = None
         self.stopping = False
@@ -100,7 +102,10 @@ class Dispatcher:
         try:
             await self._run()
         finally:
-            await self._outlet.channel.close()
+            try:
+                await self._end_look_out()
+            finally:
+                await self._outlet.channel.close()
 
     async def say(self, incidents: Incidents) -> None:
         """Send a notice past the store, once; what became of it is in the log alone."""
@@ -173,6 +178,8 @@ class Dispatcher:
         return rendered, channel.build(rendered, content.uid, at)
 
     async def _attempt(self, repeat: Repeat) -> None:
+        # An attempt is a look as well.
+        await self._end_look_out()
         channel, metrics = self._outlet.channel, self._metrics
         began_at, began = self._clock(), time.perf_counter()
         failure: Failure | None = None
@@ -197,16 +204,22 @@ class Dispatcher:
             failure=failure,
             jitter=self._jitter(),
         )
-        self._note_reach(failure, began_at)
         settled = await self._write(lambda tx: settle(tx, attempt, self._current_policy(), self._clock()))
+        self._note_reach(attempt)
         report(self.name, attempt, settled, metrics, self._clock())
         self._heed(settled)
 
-    def _note_reach(self, failure: Failure | None, began_at: int) -> None:
-        if failure is None or not failure.unreachable:
+    def _note_reach(self, attempt: Attempt) -> None:
+        """Where nobody could be reached, look out, from when the attempt is in the books."""
+        if attempt.failure is None or not attempt.failure.unreachable:
             self._unreachable_since = None
-        elif self._unreachable_since is None:
-            self._unreachable_since = began_at
+        # Recipients who said "later" are asked in their own time: there is nothing to hasten for them.
+        elif attempt.sent.message.state is not State.PARTIAL:
+            # Only an attempt ends this: where looks alone get through, they must not become frequent again.
+            if self._unreachable_since is None:
+                self._unreachable_since = asyncio.get_running_loop().time()
+            looking = self._look_out(self._unreachable_since)
+            self._looking_out = asyncio.create_task(looking, name=f"look out {self.name}")
 
     async def _sleep(self, rest: Rest) -> None:
         if rest.throttled:
@@ -217,42 +230,32 @@ class Dispatcher:
             return
         self._rest = rest
         try:
-            if self._unreachable_since is None:
-                await self._news_within(wait)
-            else:
-                await self._look_out(self._unreachable_since, self._clock() + wait)
+            async with asyncio.timeout(wait / 1000):
+                await self._news.wait()
+        except TimeoutError:
+            pass
         finally:
             self._rest = None
 
-    async def _news_within(self, milliseconds: int) -> bool:
-        try:
-            async with asyncio.timeout(milliseconds / 1000):
-                return await self._news.wait()
-        except TimeoutError:
-            return False
+    async def _look_out(self, since: float) -> None:
+        """See now and then whether anybody answers again: then what rests is tried at once, and that is all."""
+        loop, answered = asyncio.get_running_loop(), False
+        while not answered:
+            away = 1_000 * (loop.time() - since)
+            await asyncio.sleep(min(LONGEST_LOOK, max(SHORTEST_LOOK, away / LOOKS)) / 1000)
+            answered = await self._check()
+        log.info("the provider answers again", extra={"channel": self.name})
+        await self._write(lambda tx: hasten(tx, self.name, self._clock()))
+        self.look_again()
 
-    async def _look_out(self, since: int, until: int) -> None:
-        """Rest, and see now and then whether anybody answers again: then it is tried at once."""
-        while (wait := until - self._clock()) > 0:
-            pause = min(LONGEST_LOOK, max(SHORTEST_LOOK, (self._clock() - since) // LOOKS))
-            if await self._news_within(min(wait, pause)) or wait <= pause:
-                return
-            if await self._answers():
-                log.info("the provider answers again", extra={"channel": self.name})
-                await self._write(lambda tx: hasten(tx, self.name, self._clock()))
-                return
-
-    async def _answers(self) -> bool:
-        """Whether somebody answers where nobody did; news that comes meanwhile is not kept waiting."""
-        check = asyncio.create_task(self._check(), name=f"check {self.name}")
-        news = asyncio.create_task(self._news.wait(), name=f"news {self.name}")
-        try:
-            await asyncio.wait((check, news), return_when=asyncio.FIRST_COMPLETED)
-            return check.done() and check.result()
-        finally:
-            for task in (check, news):
-                task.cancel()
-            await asyncio.gather(check, news, return_exceptions=True)
+    async def _end_look_out(self) -> None:
+        task, self._looking_out = self._looking_out, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                # Should it have broken, it does not do so in silence.
+                task.result()
 
     async def _check(self) -> bool:
         try:

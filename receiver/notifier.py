@@ -5,24 +5,30 @@ minutes goes out. While the store itself fails, a notice of that goes past it, s
 """
 
 import asyncio
-import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from receiver.core.content import NoticeKind
 from receiver.core.policy import Policy
+from receiver.redaction import scrub
 from receiver.store.connect import StoreUnavailable, Tx
+from receiver.store.notices import UNNAMED, lines
 from receiver.store.writer import StoreFull, Writer
 from receiver.transitions.due import heed
 from receiver.transitions.notify import INTERVAL, notify
-
-log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 5.0
 """Between two writes: whoever sends a thousand bad requests a second costs one row in that time."""
 
 KINDS_OF_DETAIL = 50
 """Different things kept until the next write; beyond that they are counted, without saying which."""
+
+LAST_SECONDS = 5.0
+"""What is noted at the end of the process has this long to be written."""
+
+TRANSACTION_FAILED = "a transaction failed"
 
 REFUSALS = {
     "bad_http": "not HTTP as it should be (TLS, perhaps, where none is spoken)",
@@ -53,23 +59,31 @@ class Notifier:
         say_directly: Callable[[NoticeKind, int, tuple[str, ...]], Awaitable[None]],
         clock: Callable[[], int],
         pause: float = PAUSE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``wake`` is told when channels have a notice due; ``say_directly`` sends one without the store."""
+        """``wake`` is told when channels have a notice due; ``say_directly`` sends one without the store.
+
+        ``clock`` gives UTC milliseconds, ``monotonic`` seconds.
+        """
         self._writer = writer
         self._policy = policy
         self._wake = wake
         self._say_directly = say_directly
         self._clock = clock
         self._pause = pause
+        self._monotonic = monotonic
         self._happened: Counter[Happened] = Counter()
         self._news = asyncio.Event()
-        self._said_directly_at: int | None = None
+        self._said_directly_at: float | None = None
 
     def note(self, kind: NoticeKind, detail: str) -> None:
-        """Something has happened; ``detail`` is one line, the same for what is alike."""
-        known = (kind, detail) in self._happened or len(self._happened) < KINDS_OF_DETAIL
-        self._happened[kind, detail if known else ""] += 1
+        """Something has happened; ``detail`` is one line, the same for what is alike. Credentials in it are removed."""
+        self._happened[self._counted_as(kind, scrub(detail))] += 1
         self._news.set()
+
+    def transaction_failed(self) -> None:
+        """One of the writer's, also if it was ours."""
+        self.note(NoticeKind.STORE_TROUBLE, TRANSACTION_FAILED)
 
     def refused(self, reason: str) -> None:
         """A request was refused that may have held alerts. What is the store's fault is that of a notice of its own."""
@@ -81,40 +95,68 @@ class Notifier:
         self.note(NoticeKind.UNKNOWN_CHANNEL, f"/webhook/{name}")
 
     async def run(self) -> None:
-        """Hand on what is noted, for ever."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            await self.hand_on()
-            await asyncio.sleep(self._pause)
+        """Hand on what is noted, until cancelled, and then once more."""
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                await self.hand_on()
+                await asyncio.sleep(self._pause)
+        except asyncio.CancelledError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_SECONDS):
+                    await self.hand_on()
+            raise
 
     async def hand_on(self) -> None:
         """Write what has gathered; where the store can't take it, say at least that."""
         happened, self._happened = self._happened, Counter()
-        if not self._policy().notices:
+        if not happened or not self._policy().notices:
             return
         try:
             self._wake(await self._writer.run(lambda tx: self._keep(tx, happened)))
         except (StoreUnavailable, StoreFull) as error:
-            # Kept for when the store works again; it counts as one more trouble then.
-            self._happened += happened
-            self._happened[NoticeKind.STORE_TROUBLE, f"the store can't commit: {error}"] += 1
-            self._news.set()
-            await self._say_that_the_store_fails()
+            if isinstance(error, StoreUnavailable):
+                # Noted with everybody's, but our own tries would add up as long as the store is down.
+                self._happened -= Counter([self._counted_as(NoticeKind.STORE_TROUBLE, TRANSACTION_FAILED)])
+            self._keep_for_later(happened)
+            await self._say_that_the_store_fails(error)
+
+    def _counted_as(self, kind: NoticeKind, detail: str) -> Happened:
+        known = (kind, detail) in self._happened or len(self._happened) < KINDS_OF_DETAIL
+        return kind, detail if known else UNNAMED
+
+    def _keep_for_later(self, happened: Counter[Happened]) -> None:
+        meanwhile, self._happened = self._happened, happened
+        for (kind, detail), n in meanwhile.items():
+            self._happened[self._counted_as(kind, detail)] += n
+        self._news.set()
 
     def _keep(self, tx: Tx, happened: Counter[Happened]) -> dict[str, int]:
         due: dict[str, int] = {}
+        policy, now = self._policy(), self._clock()
         for kind in NoticeKind:
-            details = {detail: n for (of, detail), n in happened.items() if of is kind}
-            if details:
-                told = [f"{n:,} × {detail}" for detail, n in details.items() if detail]
-                heed(due, notify(tx, kind, sum(details.values()), told, self._policy(), self._clock()))
+            if details := _of(kind, happened):
+                told_at = self._said_at(now) if kind is NoticeKind.STORE_TROUBLE else None
+                heed(due, notify(tx, kind, sum(details.values()), details, policy, now, told_at))
         return due
 
-    async def _say_that_the_store_fails(self) -> None:
-        now = self._clock()
-        if self._said_directly_at is not None and now - self._said_directly_at < INTERVAL:
+    def _said_at(self, now: int) -> int | None:
+        """When the store's trouble was last told past the store, by the clock whose time is ``now``."""
+        if self._said_directly_at is None:
+            return None
+        return now - int((self._monotonic() - self._said_directly_at) * 1000)
+
+    async def _say_that_the_store_fails(self, error: Exception) -> None:
+        now = self._monotonic()
+        if self._said_directly_at is not None and (now - self._said_directly_at) * 1000 < INTERVAL:
             return
         self._said_directly_at = now
-        troubles = {detail: n for (kind, detail), n in self._happened.items() if kind is NoticeKind.STORE_TROUBLE}
-        await self._say_directly(NoticeKind.STORE_TROUBLE, sum(troubles.values()), tuple(troubles))
+        troubles = _of(NoticeKind.STORE_TROUBLE, self._happened)
+        details = scrub(f"the store can't commit: {error}"), *lines(NoticeKind.STORE_TROUBLE, troubles)
+        await self._say_directly(NoticeKind.STORE_TROUBLE, max(1, sum(troubles.values())), details)
+
+
+def _of(kind: NoticeKind, happened: Counter[Happened]) -> dict[str, int]:
+    """What has happened of this kind, and how often."""
+    return {detail: n for (of, detail), n in happened.items() if of is kind}

@@ -4,7 +4,7 @@ import logging
 
 from receiver.core.retrying import Failure, FailureClass
 from receiver.metrics import Metrics
-from receiver.store.messages import Answer
+from receiver.store.messages import Answer, State
 from receiver.transitions.claim import Repeat
 from receiver.transitions.settle import Attempt, Settled
 
@@ -17,6 +17,9 @@ REFUSED_NOTICE = "a notice was refused, it is not sent again"
 MISCONFIGURED = "delivery fails until somebody puts it right, everything stays pending"
 DEFERRED = "some recipients said later, they are asked again and the others have it"
 FAILED = "delivery failed, everything in it stays pending"
+# Where others have the mail already.
+MISCONFIGURED_FOR_SOME = "delivery fails until somebody puts it right, those who have not got it are asked again"
+FAILED_FOR_SOME = "delivery failed, those who have not got it are asked again"
 
 
 def report(channel: str, attempt: Attempt, settled: Settled, metrics: Metrics, now: int) -> None:
@@ -28,7 +31,7 @@ def report(channel: str, attempt: Attempt, settled: Settled, metrics: Metrics, n
     metrics.recipients_refused.labels(channel).inc(refused)
     if attempt.failure is not None:
         metrics.failures.labels(channel, attempt.failure.reason).inc()
-        _report_failure(attempt.failure, settled, facts(channel, attempt.sent))
+        _report_failure(attempt.failure, settled, attempt.sent, facts(channel, attempt.sent))
     if settled.sent:
         metrics.messages_sent.labels(channel, attempt.sent.message.kind).inc()
         for since, n in settled.arrivals:
@@ -47,7 +50,7 @@ def facts(channel: str, sent: Repeat) -> dict[str, object]:
     return {"channel": channel, "uid": sent.message.uid, "kind": sent.message.kind, "why": sent.message.reason}
 
 
-def _report_failure(failure: Failure, settled: Settled, said: dict[str, object]) -> None:
+def _report_failure(failure: Failure, settled: Settled, sent: Repeat, said: dict[str, object]) -> None:
     said = said | {"class": failure.failure_class, "reason": failure.reason}
     if failure.code is not None:
         said["code"] = failure.code
@@ -61,7 +64,8 @@ def _report_failure(failure: Failure, settled: Settled, said: dict[str, object])
         log.error(REFUSED_NOTICE, extra=said)
     else:
         said |= {"may_be_taken": failure.may_be_taken, "retry_in_s": round((settled.rest or 0) / 1000)}
+        some_have_it = sent.message.state is State.PARTIAL
         if failure.failure_class is FailureClass.MISCONFIGURED:
-            log.error(MISCONFIGURED, extra=said)
+            log.error(MISCONFIGURED_FOR_SOME if some_have_it else MISCONFIGURED, extra=said)
         else:
-            log.warning(FAILED, extra=said)
+            log.warning(FAILED_FOR_SOME if some_have_it else FAILED, extra=said)

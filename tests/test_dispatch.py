@@ -1,97 +1,23 @@
 """The loop of a channel, with a channel that does as it is told."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from receiver.channels.base import DeliveryError, Receipt, Refusal, rejected, transient
+from receiver.channels.base import Receipt, Refusal, rejected, transient
 from receiver.core.content import Content, Rendered
 from receiver.core.policy import Policy
-from receiver.core.retrying import Failure, FailureClass
 from receiver.dispatch import Dispatcher, Outlet
 from receiver.metrics import Metrics
 from receiver.store import schema
 from receiver.store.connect import Store, StoreUnavailable, Tx
 from receiver.store.writer import Writer
-from receiver.transitions.claim import Claimed
 from receiver.transitions.install import install
-from tests.timeline import MINUTE, SECOND, START, Timeline, channel, firing, policy
-
-
-class Obedient:
-    """A channel that answers each attempt as the test says, and remembers what it was given."""
-
-    name = "ops"
-    recipients: tuple[str, ...] = ()
-    reasons = ("connection_refused", "recipients_refused", "timeout")
-
-    def __init__(self, *answers: Receipt | DeliveryError) -> None:
-        self.answers = list(answers)
-        self.sent: list[tuple[bytes, tuple[str, ...]]] = []
-        self.attempted = asyncio.Event()
-
-    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
-        return f"{uid}: {rendered.text}".encode()
-
-    async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
-        self.sent.append((payload, tuple(recipients)))
-        answer = self.answers.pop(0)
-        if not self.answers:
-            self.attempted.set()
-        if isinstance(answer, DeliveryError):
-            raise answer
-        return answer
-
-    async def check(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
-
-
-def named(content: Content) -> Rendered:
-    return Rendered("subject", ", ".join(line.labels["alertname"] for line in content.lines))
-
-
-class Clock:
-    """A clock that leaps at each look, by a second if not told otherwise, so that no wait is long."""
-
-    def __init__(self, leap: int = SECOND, begin: int = START) -> None:
-        self.now = begin
-        self.leap = leap
-
-    def __call__(self) -> int:
-        self.now += self.leap
-        return self.now
-
-
-@asynccontextmanager
-async def dispatching(
-    timeline: Timeline,
-    obedient: Obedient,
-    render: Callable[[Content], Rendered] = named,
-    leap: int = SECOND,
-    begin: int = START,
-) -> AsyncIterator[Metrics]:
-    """The channel's loop at work on the timeline's store, until its last answer is in the books."""
-    writer, metrics = Writer(timeline.store), Metrics()
-    writer.start()
-    outlet = Outlet(obedient, render)
-    dispatcher = Dispatcher(outlet, writer, lambda: timeline.policy, metrics, Clock(leap, begin), jitter=lambda: 0.999)
-    loop = asyncio.create_task(dispatcher.run())
-    try:
-        await asyncio.wait_for(obedient.attempted.wait(), 20)
-        dispatcher.stop()
-        await asyncio.wait_for(loop, 20)
-        yield metrics
-    finally:
-        loop.cancel()
-        writer.stop()
+from tests.obedient import Obedient, dispatching, named
+from tests.timeline import MINUTE, START, Timeline, channel, firing, policy
 
 
 @pytest.fixture
@@ -236,41 +162,3 @@ async def test_a_refused_message_goes_once_more_in_its_plainest_form(timeline: T
     assert usual.endswith("HighErrorRate")
     assert "1 × firing HighErrorRate" in plainest
     assert timeline.ledger() == {"accepted": 1, "delivered": 1}
-
-
-async def test_an_unreachable_provider_that_answers_again_is_tried_at_once(
-    timeline: Timeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Away(Obedient):
-        looks = 0
-
-        async def check(self) -> None:
-            self.looks += 1
-            if self.looks < 3:
-                raise transient("connection_refused", unreachable=True)
-
-    for _ in range(8):
-        claimed = timeline.claim()
-        assert isinstance(claimed, Claimed)
-        timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused", unreachable=True))
-        timeline.now += 5 * MINUTE
-    monkeypatch.setattr("receiver.dispatch.SHORTEST_LOOK", 5)
-    away = Away(transient("connection_refused", unreachable=True), Receipt(250))
-    began = time.monotonic()
-    async with dispatching(timeline, away, leap=100, begin=timeline.now):
-        assert away.looks == 3
-        assert timeline.ledger() == {"accepted": 1, "delivered": 1}
-    assert time.monotonic() - began < 20, "the backoff alone would be two minutes"
-
-
-async def test_a_failure_that_is_not_about_reaching_anybody_is_not_looked_into(
-    timeline: Timeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Busy(Obedient):
-        async def check(self) -> None:
-            raise AssertionError("nobody asked")
-
-    monkeypatch.setattr("receiver.dispatch.SHORTEST_LOOK", 1)
-    busy = Busy(transient("rate_limited", 429), Receipt(250))
-    async with dispatching(timeline, busy):
-        assert timeline.ledger() == {"accepted": 1, "delivered": 1}

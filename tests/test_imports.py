@@ -19,7 +19,7 @@ ALLOWED = {
     "decode": {"core"},
     "dispatch": {"core", "store", "transitions", "messages", "channels.base", "metrics", "reporting", "logs"},
     "reporting": {"core", "store", "transitions", "metrics"},
-    "notifier": {"core", "store", "transitions"},
+    "notifier": {"core", "store", "transitions", "redaction"},
     "web": {"access", "core", "store", "transitions", "decode", "metrics", "logs"},
     "simulate": {"config", "core", "store", "transitions", "messages", "decode"},
     "reload": {"config", "core", "store", "transitions", "dispatch", "metrics", "redaction", "logs"},

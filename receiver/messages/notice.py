@@ -5,8 +5,6 @@ from receiver.messages import templating
 from receiver.messages.wording import SUBJECT_LIMIT, one_line, utc
 
 LINE_LIMIT = 500
-LINES_LIMIT = 40
-
 
 TITLES = {
     NoticeKind.REFUSED: ("{n} webhook request was refused", "{n} webhook requests were refused"),
@@ -42,9 +40,7 @@ def about(incidents: Incidents) -> Rendered:
 def render(notice: Notice) -> Rendered:
     """Subject, text, HTML and blocks; no quoted text can begin a new line, a tag or a mention."""
     title = one_line(f"[NOTICE] {notice.title}", SUBJECT_LIMIT)
-    lines = [one_line(line, LINE_LIMIT) for line in notice.lines[:LINES_LIMIT]]
-    if (more := len(notice.lines) - LINES_LIMIT) > 0:
-        lines.append(f"… and {more:,} more")
+    lines = [one_line(line, LINE_LIMIT) for line in notice.lines]
     sent = f"Sent {utc(notice.composed_at)} by alert-receiver to {notice.channel}, about itself"
     return Rendered(
         subject=title,

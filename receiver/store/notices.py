@@ -1,29 +1,39 @@
 """Notices: what the receiver has to say of itself, by channel and kind."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
+from receiver.core.content import NoticeKind
 from receiver.store import schema
 from receiver.store.connect import Tx
 
 # Of a thousand things that went wrong the first ones say what it is about.
 DETAILS_KEPT = 20
+UNNAMED = ""
+"""In the counts of details: what is not told apart any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A notice that is not on its way yet: ``n`` things of this kind have happened, the first ones in ``details``."""
+    """A notice that is not on its way yet: ``n`` things of this kind have happened; how often which, in ``counts``."""
 
     id: int
     channel_id: int
     kind: str
     due_at: int
     n: int
-    details: tuple[str, ...]
+    counts: Mapping[str, int]
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What has happened, as lines."""
+        return lines(self.kind, self.counts)
 
 
 _n = schema.notice
@@ -53,12 +63,29 @@ _OF_MESSAGE = (_n.c.message_id == bindparam("message"), _n.c.told_at.is_(None))
 _OF = select(*_COLUMNS).where(*_OF_MESSAGE)
 _DROP = delete(_n).where(_n.c.id == bindparam("notice"))
 _RELEASE = update(_n).where(*_OF_MESSAGE).values(message_id=None)
+_REFUSED_AT = select(func.min(_n.c.refused_at)).where(*_OF_MESSAGE)
+_REFUSE = (
+    update(_n)
+    .where(*_OF_MESSAGE)
+    .values(refused_at=func.coalesce(_n.c.refused_at, bindparam("now")), due_at=bindparam("at"))
+)
+_DROP_WAITING = (
+    update(_n).where(_n.c.channel_id == bindparam("channel"), _n.c.told_at.is_(None)).values(told_at=bindparam("now"))
+)
 _TOLD = update(_n).where(*_OF_MESSAGE).values(told_at=bindparam("now"))
 _CLAMP = (
     update(_n)
     .where(_n.c.channel_id == bindparam("channel"), *_NOT_TOLD, _n.c.due_at > bindparam("latest"))
     .values(due_at=bindparam("latest"))
 )
+
+
+def lines(kind: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What has happened how often; a line on dead letters says itself how many alerts it is about."""
+    kept = _kept(counts)
+    more = kept.pop(UNNAMED, 0)
+    named = [text if kind == NoticeKind.DEAD_LETTERS and n == 1 else f"{n:,} × {text}" for text, n in kept.items()]
+    return (*named, f"… and {more:,} more") if named and more else tuple(named)
 
 
 def waiting(tx: Tx, channel_id: int, kind: str) -> Waiting | None:
@@ -88,16 +115,16 @@ def clamp_due(tx: Tx, channel_id: int, latest: int) -> None:
     tx.run(_CLAMP, {"channel": channel_id, "latest": latest})
 
 
-def add(tx: Tx, channel_id: int, kind: str, due_at: int, n: int, details: Sequence[str]) -> None:
+def add(tx: Tx, channel_id: int, kind: str, due_at: int, n: int, counts: Mapping[str, int]) -> None:
     """Keep a new notice."""
     row = {"id": tx.new_id(_n), "channel_id": channel_id, "kind": kind, "due_at": due_at, "n": n}
-    tx.run(_INSERT, row | {"details": _dumped(details)})
+    tx.run(_INSERT, row | {"details": _dumped(counts)})
 
 
-def extend(tx: Tx, notice: Waiting, n: int, details: Sequence[str]) -> None:
+def extend(tx: Tx, notice: Waiting, n: int, counts: Mapping[str, int]) -> None:
     """More of the same has happened before it was told."""
-    both = replace(notice, n=notice.n + n, details=(*notice.details, *details))
-    tx.run(_ADD, {"notice": notice.id, "amount": both.n, "texts": _dumped(both.details), "at": both.due_at})
+    both = Counter(notice.counts) + Counter(counts)
+    tx.run(_ADD, {"notice": notice.id, "amount": notice.n + n, "texts": _dumped(both), "at": notice.due_at})
 
 
 def claim(tx: Tx, notice: Waiting, message_id: int) -> None:
@@ -111,8 +138,24 @@ def release(tx: Tx, message_id: int) -> None:
         meanwhile = waiting(tx, notice.channel_id, notice.kind)
         tx.run(_RELEASE, {"message": message_id})
         if meanwhile is not None:
-            extend(tx, notice, meanwhile.n, meanwhile.details)
+            extend(tx, notice, meanwhile.n, meanwhile.counts)
             tx.run(_DROP, {"notice": meanwhile.id})
+
+
+def refused_at(tx: Tx, message_id: int) -> int | None:
+    """When the message's notice was first refused; None if it was not before."""
+    at: int | None = tx.scalar(_REFUSED_AT, {"message": message_id})
+    return at
+
+
+def refuse(tx: Tx, message_id: int, now: int, due_at: int) -> None:
+    """The message's notice was refused, and rests."""
+    tx.run(_REFUSE, {"message": message_id, "now": now, "at": due_at})
+
+
+def give_up(tx: Tx, channel_id: int, now: int) -> None:
+    """What the channel was to be told it is not told any more."""
+    tx.run(_DROP_WAITING, {"channel": channel_id, "now": now})
 
 
 def tell(tx: Tx, message_id: int, now: int) -> None:
@@ -120,9 +163,17 @@ def tell(tx: Tx, message_id: int, now: int) -> None:
     tx.run(_TOLD, {"message": message_id, "now": now})
 
 
-def _dumped(details: Sequence[str]) -> str:
-    return msgspec.json.encode(list(dict.fromkeys(details))[:DETAILS_KEPT]).decode()
+def _kept(counts: Mapping[str, int]) -> dict[str, int]:
+    """The first details; all others are counted together."""
+    kept = dict(islice(((text, n) for text, n in counts.items() if text != UNNAMED), DETAILS_KEPT))
+    others = sum(counts.values()) - sum(kept.values())
+    return kept | ({UNNAMED: others} if others else {})
+
+
+def _dumped(counts: Mapping[str, int]) -> str:
+    return msgspec.json.encode(_kept(counts)).decode()
 
 
 def _waiting(row: Any) -> Waiting:
-    return Waiting(**{**row, "details": tuple(msgspec.json.decode(row["details"]))})
+    known = dict(row)
+    return Waiting(counts=msgspec.json.decode(known.pop("details")), **known)

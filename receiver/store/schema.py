@@ -352,6 +352,7 @@ notice = Table(
     Column("due_at", Instant, nullable=False),
     Column("n", Integer, nullable=False),
     Column("details", Text, nullable=False),
+    Column("refused_at", Instant),
     Column("message_id", Id),
     Column("told_at", Instant),
 )

@@ -3,7 +3,9 @@
 What happens within the ten minutes is added up in the next one: nothing is left out.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from receiver.core.content import NoticeKind
 from receiver.core.entries import Outcome
@@ -31,20 +33,38 @@ def announce_dead(
     return notify(tx, NoticeKind.DEAD_LETTERS, n, [detail], policy, now)
 
 
-def notify(tx: Tx, kind: NoticeKind, n: int, details: Sequence[str], policy: Policy, now: int) -> dict[str, int]:
-    """``n`` things of this kind have happened, ``details`` says which; when each channel has a notice due."""
+def notify(
+    tx: Tx,
+    kind: NoticeKind,
+    n: int,
+    details: Mapping[str, int] | Sequence[str],
+    policy: Policy,
+    now: int,
+    told_at: int | None = None,
+) -> dict[str, int]:
+    """``n`` things of this kind have happened; when each channel has a notice due.
+
+    ``details`` says which, or how many of each. ``told_at`` is when a notice of the kind went past the store, if one
+    did.
+    """
     due: dict[str, int] = {}
     if not policy.notices:
         return due
+    counts = Counter(details)
+    earliest = now if told_at is None else _next_at(told_at, now)
     states = channels.load(tx)
     for name in policy.notices:
         channel_id = states[name].id
         waits = notices.waiting(tx, channel_id, kind)
         if waits is not None:
-            notices.extend(tx, waits, n, details)
-            due[name] = waits.due_at
+            due[name] = waits.due_at if told_at is None else max(waits.due_at, earliest)
+            notices.extend(tx, replace(waits, due_at=due[name]), n, counts)
             continue
         last = notices.last_told_at(tx, channel_id, kind, now)
-        due[name] = now if last is None else max(now, min(last, now) + INTERVAL)
-        notices.add(tx, channel_id, kind, due[name], n, details)
+        due[name] = earliest if last is None else max(earliest, _next_at(last, now))
+        notices.add(tx, channel_id, kind, due[name], n, counts)
     return due
+
+
+def _next_at(told_at: int, now: int) -> int:
+    return max(now, min(told_at, now) + INTERVAL)

@@ -7,7 +7,7 @@ from receiver.core import grouping, retrying, throttling
 from receiver.core.entries import Outcome
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.retrying import Failure, FailureClass, Refused
-from receiver.store import channels, groups, messages
+from receiver.store import channels, groups, messages, notices
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.messages import Answer, Message, State
@@ -209,6 +209,7 @@ def _give_up(tx: Tx, message: Message, failure: Failure, channel: ChannelPolicy,
         lost = bury(tx, message, Outcome.FAILED_OVER, channel, now)
         due = hand_over(tx, message, Outcome.FAILED_OVER, channel, policy, now)
         return Settled(refused=True, failed_over=lost, due=due)
+    # Of a notice there is none: one that nobody takes is in the log, and a notice about a notice would have no end.
     lost = bury(tx, message, Outcome.DEAD, channel, now)
     due = announce_dead(tx, channel, message, lost, failure.reason, policy, now) if lost else {}
     return Settled(refused=True, dead=lost, due=due)
@@ -233,16 +234,16 @@ def _rejected(
     _note_failure(state, failure)
     refused = groups.of_message(tx, message.id)
     first = min((group.refused_at for group in refused if group.refused_at is not None), default=None)
-    decision = retrying.after_refusal(message.groups, first, state.accepted_at)
     if message.kind == "notice":
-        # What nobody takes about ourselves is in the log; a notice about a notice would have no end.
-        decision = Refused.DEAD
+        first = notices.refused_at(tx, message.id)
+    decision = retrying.after_refusal(message.groups, first, state.accepted_at)
     if decision is Refused.HALVE:
         state.largest_digest = max(1, message.groups // 2)
     elif decision is Refused.PLAIN:
         for group in refused:
             group.refused_at = now if group.refused_at is None else group.refused_at
         groups.save(tx, refused)
+        notices.refuse(tx, message.id, now, now + retrying.LONGEST_RETRY)
         _note_refusal(state, now)
     channels.save(tx, [state])
     if decision is Refused.DEAD:

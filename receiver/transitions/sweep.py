@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from receiver.core.entries import CHANNEL_REMOVED, TOLD_INSTEAD, TOO_OLD, Outcome
 from receiver.core.grouping import Reason
 from receiver.core.policy import ChannelPolicy, Policy
-from receiver.store import alerts, channels, deliveries, messages, probe, schema
+from receiver.store import alerts, channels, deliveries, messages, notices, probe, schema
 from receiver.store.channels import ChannelState
 from receiver.store.connect import Tx
 from receiver.store.messages import Answer, Message, State
@@ -128,4 +128,5 @@ def _lapse(tx: Tx, state: ChannelState, now: int) -> int | None:
         else:
             bury(tx, message, Outcome.WITHDRAWN, None, now)
     leave(tx, deliveries.pending(tx, state.id), Outcome.WITHDRAWN, CHANNEL_REMOVED, None, now)
+    notices.give_up(tx, state.id, now)
     return None

@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_urldispatcher import MatchInfoError, UrlMappingMatchInfo
 
 from receiver.access import Scope
 from receiver.logs import unspoken
@@ -41,6 +42,22 @@ class Complaints(logging.LoggerAdapter[logging.Logger]):
         if isinstance(error, BaseException):
             kwargs["extra"] = {"error": type(error).__name__}
         return msg, kwargs
+
+
+class _Astray(MatchInfoError):
+    """No route of ours. aiohttp would answer what the request expects before our middlewares see it, and quote it."""
+
+    @property
+    def expect_handler(self) -> Callable[[web.Request], Awaitable[None]]:
+        return _unasked
+
+
+class _Router(web.UrlDispatcher):
+    """aiohttp's router, with what is astray in our own hands."""
+
+    async def resolve(self, request: web.Request) -> UrlMappingMatchInfo:
+        found = await super().resolve(request)
+        return found if found.http_exception is None else _Astray(found.http_exception)
 
 
 class Route(NamedTuple):
@@ -80,6 +97,8 @@ def application(
     app = web.Application(
         client_max_size=max_body, middlewares=[_observed(metrics, refused), _admitted(authority, scopes, refused)]
     )
+    # aiohttp has no public way to this; our tests tell if it moves.
+    app._router = _Router()
     for route in routes:
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             added = app.router.add_route(method, route.path, route.handler, expect_handler=_unasked)

@@ -8,7 +8,10 @@ import pytest
 from receiver.core.content import Content, Incidents, NoticeKind
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
+from receiver.store.notices import DETAILS_KEPT
 from receiver.transitions.claim import ClaimedNotice, Repeat, Rest
+from receiver.transitions.notify import notify
+from receiver.transitions.settle import Settled
 from tests.timeline import HOUR, MINUTE, SECOND, START, Timeline, channel, firing, policy
 
 REFUSED = NoticeKind.REFUSED
@@ -30,7 +33,7 @@ def told(timeline: Timeline, name: str = "oncall") -> Incidents:
 def test_a_notice_goes_at_once_to_the_channels_that_are_named_and_is_in_nobodys_books(timeline: Timeline) -> None:
     timeline.notify(REFUSED, "not a notification")
     notice = told(timeline)
-    assert (notice.kind, notice.n, notice.details) == (REFUSED, 1, ("not a notification",))
+    assert (notice.kind, notice.n, notice.details) == (REFUSED, 1, ("1 × not a notification",))
     assert isinstance(timeline.send("ops"), Rest)
     assert timeline.ledger("oncall") == {}
 
@@ -48,7 +51,64 @@ def test_of_a_kind_there_is_one_in_ten_minutes_and_what_happens_meanwhile_is_add
     assert isinstance(timeline.send("oncall"), Rest)
     timeline.now += 1
     notice = told(timeline)
-    assert (notice.n, notice.details) == (4, ("two", "three"))
+    assert (notice.n, notice.details) == (4, ("3 × two", "1 × three"))
+
+
+def test_what_is_alike_adds_up_also_where_it_came_in_counts(timeline: Timeline) -> None:
+    timeline.notify(REFUSED, "one")
+    told(timeline)
+    for many in (2, 1_500):
+        with timeline.store.write() as tx:
+            notify(tx, REFUSED, many, {"two": many}, timeline.policy, timeline.now)
+    timeline.now += 10 * MINUTE
+    notice = told(timeline)
+    assert (notice.n, notice.details) == (1_502, ("1,502 × two",))
+
+
+def test_more_different_things_than_are_kept_are_counted_without_saying_which(timeline: Timeline) -> None:
+    timeline.notify(REFUSED, "first")
+    told(timeline)
+    for n in range(DETAILS_KEPT + 30):
+        timeline.notify(REFUSED, f"thing {n}")
+    timeline.notify(REFUSED, "thing 0")
+    timeline.now += 10 * MINUTE
+    notice = told(timeline)
+    assert notice.n == DETAILS_KEPT + 31
+    assert notice.details[:2] == ("2 × thing 0", "1 × thing 1")
+    assert notice.details[DETAILS_KEPT:] == ("… and 30 more",)
+
+
+def test_a_line_on_dead_letters_says_itself_how_many_they_are(timeline: Timeline) -> None:
+    for message in range(DETAILS_KEPT + 2):
+        with timeline.store.write() as tx:
+            line = f"ops: 3 alerts (rejected): Bad; message {message}"
+            notify(tx, NoticeKind.DEAD_LETTERS, 3, [line], timeline.policy, timeline.now)
+    notice = told(timeline)
+    assert notice.n == 3 * (DETAILS_KEPT + 2)
+    assert notice.details[0] == "ops: 3 alerts (rejected): Bad; message 0"
+    assert notice.details[DETAILS_KEPT:] == ("… and 2 more",)
+
+
+def test_the_interval_counts_from_what_was_told_past_the_store(timeline: Timeline) -> None:
+    timeline.now += 4 * MINUTE
+    for _ in range(2):
+        with timeline.store.write() as tx:
+            told_at = timeline.now - 4 * MINUTE
+            due = notify(tx, REFUSED, 1, ["one"], timeline.policy, timeline.now, told_at)
+        assert due == {"oncall": START + 10 * MINUTE}
+    assert timeline.send("oncall") == Rest(START + 10 * MINUTE)
+
+
+def test_a_notice_that_waits_already_waits_for_the_interval_after_what_was_told_past_the_store(
+    timeline: Timeline,
+) -> None:
+    timeline.notify(REFUSED, "one")
+    told(timeline)
+    timeline.notify(REFUSED, "two")
+    timeline.now += 9 * MINUTE
+    with timeline.store.write() as tx:
+        notify(tx, REFUSED, 1, ["two"], timeline.policy, timeline.now, timeline.now - MINUTE)
+    assert timeline.send("oncall") == Rest(START + 18 * MINUTE)
 
 
 def test_kinds_do_not_wait_for_each_other(timeline: Timeline) -> None:
@@ -64,7 +124,7 @@ def test_a_notice_that_surely_reached_nobody_waits_again_with_what_has_happened_
     timeline.notify(REFUSED, "two")
     timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused"))
     timeline.now += 2 * SECOND
-    assert told(timeline).details == ("one", "two")
+    assert told(timeline).details == ("1 × one", "1 × two")
 
 
 def test_a_notice_in_doubt_goes_again_byte_for_byte(timeline: Timeline) -> None:
@@ -81,13 +141,42 @@ def test_a_notice_in_doubt_goes_again_byte_for_byte(timeline: Timeline) -> None:
     assert isinstance(timeline.claim("oncall"), Rest)
 
 
-def test_a_notice_that_is_refused_is_given_up_and_makes_no_notice_of_its_own(timeline: Timeline) -> None:
-    timeline.notify(REFUSED, "one")
+def refuse(timeline: Timeline) -> Settled:
+    """The notice that is due is refused."""
     claimed = timeline.claim("oncall")
     assert isinstance(claimed, ClaimedNotice)
-    settled = timeline.settle(timeline.fix(claimed), Failure(FailureClass.REJECTED, "invalid_blocks"))
+    return timeline.settle(timeline.fix(claimed), Failure(FailureClass.REJECTED, "invalid_blocks"))
+
+
+def test_a_notice_that_is_refused_while_others_are_taken_is_given_up_and_makes_no_notice(timeline: Timeline) -> None:
+    timeline.notify(REFUSED, "one")
+    assert refuse(timeline).rest == 5 * MINUTE
+    timeline.receive(firing())
+    timeline.now += 5 * MINUTE
+    assert refuse(timeline).rest == 5 * MINUTE, "nothing was taken since"
+    assert isinstance(timeline.send("oncall"), Content)
+    timeline.now += 5 * MINUTE
+    settled = refuse(timeline)
     assert (settled.refused, settled.dead) == (True, 0)
     timeline.now += HOUR
+    assert isinstance(timeline.claim("oncall"), Rest)
+
+
+def test_a_channel_that_refuses_everything_is_told_its_notices_once_it_is_mended(timeline: Timeline) -> None:
+    timeline.notify(REFUSED, "one")
+    for _ in range(4):
+        refuse(timeline)
+        timeline.now += 5 * MINUTE
+    assert told(timeline).n == 1
+
+
+def test_a_channel_that_comes_back_late_is_not_told_what_happened_long_ago(timeline: Timeline) -> None:
+    timeline.notify(REFUSED, "one")
+    with_it = timeline.policy
+    timeline.reload(policy(channel()))
+    timeline.now += 25 * HOUR
+    timeline.sweep()
+    timeline.reload(with_it)
     assert isinstance(timeline.claim("oncall"), Rest)
 
 
@@ -139,8 +228,9 @@ def test_what_is_raised_while_a_notice_is_on_its_way_in_vain_is_told_with_it(tim
     claimed = timeline.claim("oncall")
     assert isinstance(claimed, ClaimedNotice)
     timeline.notify(REFUSED, "b")
+    timeline.notify(REFUSED, "a")
     timeline.settle(timeline.fix(claimed), Failure(FailureClass.TRANSIENT, "connection_refused"))
     timeline.now += 10 * MINUTE
     notice = told(timeline)
-    assert (notice.n, notice.details) == (2, ("a", "b"))
+    assert (notice.n, notice.details) == (3, ("2 × a", "1 × b"))
     assert isinstance(timeline.send("oncall"), Rest), "at most one of a kind in ten minutes"

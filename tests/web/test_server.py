@@ -13,10 +13,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus_text
 
 from receiver import decode
+from receiver.access import Scope, Token
 from receiver.app import Receiver, Settings, running
 from receiver.config.destinations import ConsoleDestination
 from receiver.core.alerts import Notification
 from receiver.core.policy import Throttle
+from receiver.secret import Secret
 from receiver.web import webhook
 from tests.timeline import MINUTE, channel, policy
 
@@ -287,3 +289,43 @@ async def test_a_notification_to_a_wrong_path_is_not_lost_in_silence(
     assert samples["alert_receiver_notifications_rejected_total reason=wrong_path"] == 2
     warnings = [record for record in caplog.records if "go to POST /webhook" in record.getMessage()]
     assert [record.__dict__["code"] for record in warnings] == [404, 405]
+
+
+@pytest.mark.parametrize("expected", ["100-continue", "<script>teapot"])
+@pytest.mark.parametrize(
+    ("request_line", "status"), [("POST /nowhere", b"404"), ("PUT /webhook", b"405"), ("OPTIONS *", b"404")]
+)
+async def test_whatever_is_expected_of_a_path_that_does_not_exist_it_is_refused_like_any_other_there(
+    receiver: Receiver, client: aiohttp.ClientSession, request_line: str, status: bytes, expected: str
+) -> None:
+    answer = await asked_once(receiver, f"{request_line} HTTP/1.1\r\nHost: x\r\nExpect: {expected}\r\n")
+    assert answer.split(b" ", 2)[:2] == [b"HTTP/1.1", status]
+    assert b"teapot" not in answer
+    refused = 0 if request_line.startswith("OPTIONS") else 1
+    samples = await scrape(client)
+    assert samples["alert_receiver_notifications_rejected_total reason=wrong_path"] == refused
+    method = "POST" if request_line.startswith("POST") else "other"
+    assert samples[f"{HTTP}_count code={status.decode()}, handler=other, method={method}"] == 1
+
+
+@pytest.mark.parametrize("expected", ["100-continue", "<script>teapot"])
+async def test_whatever_is_expected_of_a_path_that_does_not_exist_a_token_is_needed_to_learn_that(
+    tmp_path: Path, expected: str
+) -> None:
+    token = Token("sender", "prod", frozenset({Scope.WEBHOOK}), (Secret("a-token-of-some-length"),))
+    url = f"sqlite:///{tmp_path / 'books.db'}"
+    settings = Settings(url, policy(channel()), [ConsoleDestination("ops")], port=0, tokens=(token,))
+    async with running(settings, io.StringIO()) as closed:
+        answer = await asked_once(closed, f"POST /nowhere HTTP/1.1\r\nHost: x\r\nExpect: {expected}\r\n")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"teapot" not in answer
+
+
+async def asked_once(receiver: Receiver, head: str) -> bytes:
+    """All that is answered to a request without a body."""
+    reader, writer = await asyncio.open_connection(*asked(receiver))
+    writer.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    return answer
