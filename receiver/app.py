@@ -1,8 +1,10 @@
 """Wires everything in one straight function, and tears it down in reverse."""
 
 import asyncio
+import errno
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -34,6 +36,7 @@ from receiver.sweeper import Sweeper
 from receiver.transitions.accept import Accepted
 from receiver.transitions.install import install, resume
 from receiver.transitions.settle import Settled
+from receiver.web.admission import is_loopback
 from receiver.web.api import Api
 from receiver.web.auth import Authority
 from receiver.web.management import Management
@@ -44,6 +47,12 @@ log = logging.getLogger(__name__)
 
 # An attempt under way may end in peace; what a provider then has not answered is sent again, byte for byte.
 SHUTDOWN_SECONDS = 10.0
+
+
+OPEN_TO_ALL = (
+    "listening to the network without tokens: whoever reaches the port may send alerts and ask what was sent; "
+    "configure auth.tokens, or listen on 127.0.0.1"
+)
 
 
 def wall_clock() -> int:
@@ -257,6 +266,12 @@ def outlet(destination: Destination, stdout: TextIO) -> Outlet:
             return Outlet(ConsoleChannel(destination.name, stdout), console.render)
 
 
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "address already in use: stop the process that listens there, or give another --web.listen-address"
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 @asynccontextmanager
 async def _listening(settings: Settings, app: web.Application, refused: Callable[[str], None]) -> AsyncIterator[str]:
     # Compressed bodies are refused, so they are not unpacked either.
@@ -273,10 +288,12 @@ async def _listening(settings: Settings, app: web.Application, refused: Callable
         try:
             await web.TCPSite(runner, settings.address or None, settings.port).start()
         except OSError as error:
-            raise CannotListen(error.strerror or str(error)) from None
+            raise CannotListen(_why(error)) from None
         host, port = runner.addresses[0][:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         log.info("listening", extra={"address": url})
+        if not (settings.tokens or is_loopback(host)):
+            log.warning(OPEN_TO_ALL, extra={"address": url})
         yield url
     finally:
         await runner.cleanup()

@@ -130,7 +130,11 @@ def serve_command(
     report(loaded)
     if external_url is not None:
         log.warning("--web.external-url is accepted, but not in force yet: no message links to the receiver")
-    log.info("starting", extra={"version": __version__, "store": _shown(loaded.config.storage.url)})
+    facts: dict[str, object] = {"version": __version__, "store": _shown(loaded.config.storage.url)}
+    if config_file is not None:
+        facts["config"] = str(config_file.absolute())
+    facts |= {"channels": len(loaded.config.channels), "tokens": len(loaded.config.auth.tokens)}
+    log.info("starting", extra=facts)
     if config_file is None:
         log.info("no --config.file: messages are printed to stdout")
     try:

@@ -174,7 +174,7 @@ class Dispatcher:
                 # Whatever is wrong with one rendering, its alerts are told.
                 said = {"channel": self.name} | unspoken(error)
                 log.error("rendering failed, sending the plainest form", extra=said)
-        rendered = plain.render(content)
+        rendered = plain.render(content, plain.REFUSED if claimed.plain else plain.BROKEN)
         return rendered, channel.build(rendered, content.uid, at)
 
     async def _attempt(self, repeat: Repeat) -> None:

@@ -39,6 +39,7 @@ REJECTIONS = (
     "disconnected",
     "bad_http",
     "unauthorized",
+    "credential_in_url",
 )
 AUTH_FAILURES = ("missing", "not_bearer", "unknown_token", "missing_scope", "token_in_query", "admission")
 STORE_ERRORS = ("database", "work")

@@ -33,6 +33,7 @@ TRANSACTION_FAILED = "a transaction failed"
 REFUSALS = {
     "bad_http": "not HTTP as it should be (TLS, perhaps, where none is spoken)",
     "content_encoding": "compressed, or encoded otherwise (415)",
+    "credential_in_url": "with a credential in the URL (400); change that credential",
     "disconnected": "broken off before its end",
     "internal_error": "an internal error of the receiver (503), see its log",
     "not_a_notification": "not a notification of Alertmanager or Grafana (400)",

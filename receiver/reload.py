@@ -119,7 +119,7 @@ class Dispatchers:
         """Send a notice to these channels at once, without the store."""
         loops = [loop for loop in self._at_work() if loop.destination.name in set(names)]
         told = [
-            loop.dispatcher.say(Incidents(loop.destination.name, uuid.uuid4().hex, now, kind, n, details))
+            loop.dispatcher.say(Incidents(loop.destination.name, uuid.uuid4().hex, now, kind, n, details, now, now))
             for loop in loops
         ]
         await asyncio.gather(*told)

@@ -2,6 +2,7 @@
 
 import logging
 
+from receiver.core.grouping import Reason
 from receiver.core.retrying import Failure, FailureClass
 from receiver.metrics import Metrics
 from receiver.store.messages import Answer, State
@@ -19,6 +20,8 @@ DEFERRED = "some recipients said later, they are asked again and the others have
 FAILED = "delivery failed, everything in it stays pending"
 # Where others have the mail already.
 MISCONFIGURED_FOR_SOME = "delivery fails until somebody puts it right, those who have not got it are asked again"
+GIVEN_UP = "an attempt failed whose message was given up meanwhile"
+WORKS_AGAIN = "the channel works again"
 FAILED_FOR_SOME = "delivery failed, those who have not got it are asked again"
 
 
@@ -39,7 +42,10 @@ def report(channel: str, attempt: Attempt, settled: Settled, metrics: Metrics, n
                 metrics.alert_latency.labels(channel).observe(max(0, now - since) / 1000)
         said: dict[str, object] = {"alerts": settled.told, "took_ms": attempt.took}
         log.info("message sent", extra=facts(channel, attempt.sent) | said)
-    elif attempt.failure is None and settled.rest is not None:
+    if settled.failed_since is not None:
+        failed_for = max(0, now - settled.failed_since) // 1000
+        log.info(WORKS_AGAIN, extra={"channel": channel, "failed_for_s": failed_for})
+    if attempt.failure is None and settled.rest is not None:
         later = sum(state is Answer.AWAITED for state, _code in attempt.answers.values())
         said = {"recipients": later, "retry_in_s": round(settled.rest / 1000)}
         log.warning(DEFERRED, extra=facts(channel, attempt.sent) | said)
@@ -52,6 +58,9 @@ def facts(channel: str, sent: Repeat) -> dict[str, object]:
 
 def _report_failure(failure: Failure, settled: Settled, sent: Repeat, said: dict[str, object]) -> None:
     said = said | {"class": failure.failure_class, "reason": failure.reason}
+    if said["why"] == Reason.RECOVERED:
+        # That is what it would have been.
+        said["why"] = "retry"
     if failure.code is not None:
         said["code"] = failure.code
     if settled.sent:
@@ -62,8 +71,10 @@ def _report_failure(failure: Failure, settled: Settled, sent: Repeat, said: dict
         log.error(DEAD, extra=said | {"alerts": settled.dead})
     elif settled.refused:
         log.error(REFUSED_NOTICE, extra=said)
+    elif settled.rest is None:
+        log.info(GIVEN_UP, extra=said)
     else:
-        said |= {"may_be_taken": failure.may_be_taken, "retry_in_s": round((settled.rest or 0) / 1000)}
+        said |= {"may_be_taken": failure.may_be_taken, "retry_in_s": round(settled.rest / 1000)}
         some_have_it = sent.message.state is State.PARTIAL
         if failure.failure_class is FailureClass.MISCONFIGURED:
             log.error(MISCONFIGURED_FOR_SOME if some_have_it else MISCONFIGURED, extra=said)

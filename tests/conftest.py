@@ -6,6 +6,8 @@ import shutil
 import pytest
 from hypothesis import settings
 
+from receiver import secret
+
 # CI tries the same cases every time, so that what it finds is the change's own; new cases are sought at the desk.
 settings.register_profile("ci", derandomize=True)
 settings.register_profile("deep", max_examples=4_000, deadline=None)
@@ -16,6 +18,12 @@ if os.environ.get("CI") == "true":
 PACKAGES = {"amtool": "prometheus-alertmanager", "promtool": "prometheus"}
 
 NOT_RUN = pytest.StashKey[dict[str, tuple[str, ...]]]()
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_this_test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has made a secret is not taken out of what another one says."""
+    monkeypatch.setattr(secret, "_known", set(secret.known_values()))
 
 
 def pytest_configure(config: pytest.Config) -> None:

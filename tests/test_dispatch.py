@@ -103,7 +103,7 @@ async def test_a_rendering_that_breaks_swallows_no_alert_and_tells_no_label(
     obedient = Obedient(Receipt(250))
     async with dispatching(timeline, obedient, broken):
         [(payload, _)] = obedient.sent
-        assert b"could not be rendered" in payload
+        assert b"the usual one could not be made" in payload
         [said] = [vars(record) for record in caplog.records if record.message.startswith("rendering failed")]
         assert said["error"] == "ZeroDivisionError"
         assert "in broken" in said["stack"]

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from receiver import app, dispatch, reporting
+from receiver import app, dispatch, reporting, sweeper
 from receiver.channels import email
 from receiver.cli import main
 from receiver.config import loading
@@ -23,6 +23,7 @@ from receiver.core.content import NoticeKind
 from receiver.decode import decode
 from receiver.messages.notice import TITLES
 from receiver.metrics import AUTH_FAILURES
+from receiver.store.messages import State
 from receiver.transitions import failover, notify
 from receiver.web import management
 from tests.timeline import channel, policy
@@ -116,6 +117,11 @@ def test_the_failing_over_is_what_the_command_prints(tmp_path: Path) -> None:
         reporting.DEAD,
         reporting.FAILED_OVER.partition(", ")[2],
         reporting.REFUSED_NOTICE,
+        reporting.FAILED_FOR_SOME,
+        reporting.MISCONFIGURED_FOR_SOME,
+        sweeper.COPIED,
+        sweeper.DEAD,
+        sweeper.FAILED_OVER,
     ],
 )
 def test_what_the_log_says_of_a_failure_is_on_the_page(said: str) -> None:
@@ -142,6 +148,16 @@ def test_what_the_log_says_of_a_failure_is_on_the_page(said: str) -> None:
 def test_a_wait_is_as_long_as_the_page_says(what: str, figures: list[float]) -> None:
     [stated] = re.findall(rf"^\| {re.escape(what)}[^|]*\| ([^|]*) \|", RELIABILITY, re.M)
     assert [float(figure) for figure in re.findall(r"\d+", stated)] == figures
+
+
+def test_every_state_of_a_message_is_on_the_page() -> None:
+    [table] = re.findall(r"^\| state \| what it means \|\n((?:\|.*\n)+)", RELIABILITY, re.M)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.M) == list(State)
+
+
+@pytest.mark.parametrize("page", [README, SECURITY, RELIABILITY], ids=["README", "SECURITY", "reliability"])
+def test_a_command_takes_one_line_of_a_token_that_may_have_two(page: str) -> None:
+    assert re.findall(r"\$\(cat \S*-token\)", page) == []
 
 
 @pytest.mark.parametrize("kind", NoticeKind)

@@ -148,10 +148,10 @@ async def test_a_wrong_password_and_a_wrong_webhook_are_told_with_what_to_do(
     assert finished.stdout.splitlines()[1:] == [
         "  oncall (email)",
         "    FAILED: the mail server refused the username or password (SMTP 535); "
-        'check "username" and the password (some providers want an app password)',
+        'check "username" and the password (or its _file or _env), with some providers an app password',
         "  ops (slack)",
         "    FAILED: Slack knows no such webhook (HTTP 404); "
-        'check that "webhook_url" is whole (or was the webhook removed?), or make a new one in Slack',
+        "check the webhook's URL (webhook_url, or its _file or _env), or make a new webhook in Slack if it was removed",
         "FAILED: 2 of 2 channels",
     ]
     assert (smtp.mails, slack.messages) == ([], [])
@@ -316,9 +316,9 @@ async def test_deep_tells_every_fault_of_every_file(
         f"    storage: FAILED: there is no folder {tmp_path}/missing; "
         'create it for the receiver\'s user, or change "storage.url"',
         "    oncall (email): FAILED: the mail server refused the username or password (SMTP 535); "
-        'check "username" and the password (some providers want an app password)',
+        'check "username" and the password (or its _file or _env), with some providers an app password',
         "    ops (slack): FAILED: Slack knows no such webhook (HTTP 404); "
-        'check that "webhook_url" is whole (or was the webhook removed?), or make a new one in Slack',
+        "check the webhook's URL (webhook_url, or its _file or _env), or make a new webhook in Slack if it was removed",
         "  FAILED: 3 problems",
     ]
     assert second.endswith("  SUCCESS: all of it works\n")

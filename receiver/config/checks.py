@@ -96,8 +96,9 @@ def _fallbacks(draft: Draft, names: Mapping[str, int]) -> Iterator[Finding]:
         if channel.fallback is UNSET:
             continue
         if channel.fallback not in names:
-            wrong, right = "no channel has this name", suggestion(channel.fallback, tuple(names))
-            yield Finding(("channels", i, "fallback"), wrong, right)
+            others = tuple(name for name, place in names.items() if place != i)
+            right = suggestion(channel.fallback, others)
+            yield Finding(("channels", i, "fallback"), "no channel has this name", right)
         elif names[channel.fallback] == i:
             yield Finding(("channels", i, "fallback"), "must be another channel than this one")
         else:

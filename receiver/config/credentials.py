@@ -53,6 +53,15 @@ def _digest(content: bytes) -> bytes:
     return sha256(content).digest()
 
 
+class _Unreadable(Exception):
+    """A secret can't be had: what is wrong, and what would be right."""
+
+    def __init__(self, wrong: str, right: str = "") -> None:
+        super().__init__(wrong)
+        self.wrong = wrong
+        self.right = right
+
+
 class Reader:
     """Puts Secrets in the place of a document's secrets. Findings never hold a value, nor what may be one.
 
@@ -90,7 +99,7 @@ class Reader:
             ssl.create_default_context(cafile=file)
         except OSError as error:
             # SSL's errors are among these; only the system's have a reason that says more.
-            reason = "no certificates in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+            reason = "no certificates in PEM form" if isinstance(error, ssl.SSLError) else _reason(error)
             self.findings.append(Finding(path, f"can't use this file: {reason}"))
         except ValueError:
             self.findings.append(Finding(path, "can't use this file: its name can't be one"))
@@ -99,16 +108,15 @@ class Reader:
     def _text(self, key: str, value: str, path: Path) -> str | None:
         try:
             if key.endswith("_file"):
-                return self._from_file(value)
+                return self._from_file(value, key.removesuffix("_file"))
             if key.endswith("_env"):
                 return self._from_environment(value)
             return value
-        except ValueError as error:
-            # Never with the file's or the variable's name: people mistake the key and put the secret itself there.
-            self.findings.append(Finding((*path, key), str(error)))
+        except _Unreadable as error:
+            self.findings.append(Finding((*path, key), error.wrong, error.right))
             return None
 
-    def _from_file(self, name: str) -> str:
+    def _from_file(self, name: str, secret: str) -> str:
         """The file's text without one newline at its end."""
         path = self._folder / name
         try:
@@ -117,28 +125,29 @@ class Reader:
             if path.is_file():
                 self.files[path] = _digest(content)
         except OSError as error:
-            raise ValueError(f"can't read this file: {error.strerror}") from None
+            place = _place(name, self._folder)
+            raise _Unreadable(f"can't read {place}: {_reason(error)}", _remedy(error, secret)) from None
         except ValueError:
-            raise ValueError("can't read this file: its name can't be one") from None
+            raise _Unreadable("can't read this file: its name can't be one") from None
         if len(content) > _LONGEST:
-            raise ValueError("this file is too long to hold a secret")
+            raise _Unreadable("this file is too long to hold a secret")
         try:
             text = content.decode()
         except UnicodeDecodeError:
-            raise ValueError("this file is not UTF-8") from None
+            raise _Unreadable("this file is not UTF-8") from None
         text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
         if not text:
-            raise ValueError("this file is empty")
+            raise _Unreadable("this file is empty")
         return text
 
     def _from_environment(self, name: str) -> str:
         if name not in self._environ:
-            raise ValueError("this environment variable is not set")
+            raise _Unreadable("this environment variable is not set")
         text = self._environ[name]
         if not text:
-            raise ValueError("this environment variable is empty")
+            raise _Unreadable("this environment variable is empty")
         if not _is_unicode(text):
-            raise ValueError("this environment variable is not UTF-8")
+            raise _Unreadable("this environment variable is not UTF-8")
         return text
 
 
@@ -172,6 +181,31 @@ def _sections(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _items(path: Path, values: object) -> list[tuple[Path, Any]]:
     return [((*path, i), value) for i, value in enumerate(values)] if isinstance(values, list) else []
+
+
+def _place(name: str, folder: FilePath) -> str:
+    """Where a file was looked for, without what may be no name at all: people put the secret itself there.
+
+    What begins with a folder that there is, is a path; of any other name only the folder is told that it starts at.
+    """
+    file = FilePath(name)
+    if file.is_absolute() and len(file.parts) > 2 and FilePath(*file.parts[:2]).is_dir():
+        return name
+    return "this absolute path" if file.is_absolute() else f"this file in the folder {folder.absolute()}"
+
+
+def _reason(error: OSError) -> str:
+    """In the system's words, as they go on a sentence."""
+    words = error.strerror or type(error).__name__
+    return words[:1].lower() + words[1:]
+
+
+def _remedy(error: OSError, secret: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"create it, or give {secret}_env"
+    if isinstance(error, PermissionError):
+        return "let the receiver's user read it"
+    return ""
 
 
 def _is_unicode(text: str) -> bool:

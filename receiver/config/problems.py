@@ -57,4 +57,9 @@ def spelled(path: Path) -> str:
 def suggestion(word: object, known: Collection[str]) -> str:
     """What was probably meant, else all there is to choose from. ``word`` itself is never repeated."""
     close = get_close_matches(word[:100], known, n=1) if isinstance(word, str) else []
-    return f'did you mean "{close[0]}"?' if close else f"there is: {', '.join(known) or 'nothing'}"
+    return f'did you mean "{close[0]}"?' if close else choice(known)
+
+
+def choice(known: Collection[str]) -> str:
+    """All there is to choose from."""
+    return f"there {'are' if len(known) > 1 else 'is'}: {', '.join(known) or 'nothing'}"

@@ -1,6 +1,6 @@
 """Holding a document against the schema, and saying what is wrong in the user's words, not the schema's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from receiver.config import durations, schema
-from receiver.config.problems import Finding, Path, suggestion
+from receiver.config.problems import Finding, Path, choice, suggestion
 from receiver.config.types import CHANNEL_TYPES
 
 _NAMED = {
@@ -17,6 +17,12 @@ _NAMED = {
     "string": "a text",
     "integer": "a whole number",
     "boolean": "true or false",
+}
+# What a key's pattern lets pass, where its description does not say so.
+_ALLOWED: Mapping[str | int, str] = {
+    "at": "a time such as 09:00",
+    "host": "a name or an address, without a port",
+    "source": "visible ASCII without spaces, at least one character and at most 100",
 }
 
 
@@ -100,9 +106,12 @@ def _wrong(error: ValidationError) -> tuple[str, str]:
         case "minLength":
             return "is empty", _described(expected)
         case "minItems":
-            return "is an empty list", _described(expected)
+            possible = expected.get("items", {}).get("enum")
+            return "is an empty list", choice(possible) if possible else _described(expected)
         case "maxLength":
             return f"is longer than {limit} characters", ""
+        case "pattern" if (key := error.absolute_path[-1]) in _ALLOWED:
+            return f"must be {_ALLOWED[key]}", ""
         case "minimum" | "maximum":
             return f"must be at {'least' if error.validator == 'minimum' else 'most'} {limit}", ""
         case "uniqueItems":

@@ -106,7 +106,10 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """What a notice is to say: so many things of this ``kind`` have happened; ``details`` has one line for some."""
+    """What a notice is to say: so many things of this ``kind`` have happened; ``details`` has one line for some.
+
+    ``first_at`` and ``last_at`` say when, in UTC milliseconds.
+    """
 
     channel: str
     uid: str
@@ -114,6 +117,8 @@ class Incidents:
     kind: NoticeKind
     n: int
     details: tuple[str, ...]
+    first_at: int
+    last_at: int
 
 
 @dataclass(frozen=True, slots=True)

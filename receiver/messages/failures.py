@@ -35,7 +35,7 @@ _EMAIL = {
 
 _EMAIL_ADVICE = {
     "address_invalid": 'check "from" and "to"',
-    "auth_failed": 'check "username" and the password (some providers want an app password)',
+    "auth_failed": 'check "username" and the password (or its _file or _env), with some providers an app password',
     "auth_not_offered": 'check "port" and "security", or leave "username" and the password out',
     "auth_required": 'give "username" and a password, and set "security" to "starttls" or "tls"',
     "ca_file_unreadable": 'check that "ca_file" is there, may be read by the receiver, and is in PEM form',
@@ -103,7 +103,8 @@ _NEW_WEBHOOK = "make a new webhook in Slack"
 _OUR_MESSAGE = "report it: the receiver should not have sent such a message"
 _PASSES = "wait a while (slack-status.com tells of Slack's own trouble)"
 _WAY_OUT = "check this machine's network and DNS, and that a firewall lets the receiver out to the webhook's address"
-_IN_BETWEEN = 'check that "webhook_url" is Slack\'s, whole and unchanged, and that no proxy answers in its place'
+_CHECK_URL = "check the webhook's URL (webhook_url, or its _file or _env)"
+_IN_BETWEEN = f"{_CHECK_URL}, and that no proxy answers in its place"
 
 _SLACK_ADVICE = {
     "action_prohibited": "ask the workspace's administrators to allow it",
@@ -113,23 +114,23 @@ _SLACK_ADVICE = {
     "connection_failed": _WAY_OUT,
     "connection_lost": f"{_WAY_OUT}, or {_PASSES}",
     "connection_refused": _WAY_OUT,
-    "http_error": f'check "webhook_url", and that no proxy answers in its place, or {_PASSES}',
+    "http_error": f"{_IN_BETWEEN}, or {_PASSES}",
     "internal_error": "look in the receiver's log, and report it",
     "invalid_attachments": _OUR_MESSAGE,
     "invalid_blocks": _OUR_MESSAGE,
     "invalid_blocks_format": _OUR_MESSAGE,
     "invalid_payload": _OUR_MESSAGE,
     "invalid_reply": _IN_BETWEEN,
-    "invalid_token": f'check "webhook_url", or {_NEW_WEBHOOK}',
+    "invalid_token": f"{_CHECK_URL}, or {_NEW_WEBHOOK}",
     "message_limit_exceeded": "wait a while, or raise the limit in Slack",
     "missing_text_or_fallback_or_attachments": _OUR_MESSAGE,
     "msg_blocks_too_long": _OUR_MESSAGE,
     "msg_too_long": _OUR_MESSAGE,
     "name_not_resolved": _WAY_OUT,
     "no_active_hooks": f"switch it on again, or {_NEW_WEBHOOK}",
-    "no_service": 'check that "webhook_url" is whole (or was the webhook removed?), or make a new one in Slack',
-    "no_service_id": f'check "webhook_url", or {_NEW_WEBHOOK}',
-    "no_team": f'check "webhook_url", or {_NEW_WEBHOOK}',
+    "no_service": f"{_CHECK_URL}, or {_NEW_WEBHOOK} if it was removed",
+    "no_service_id": f"{_CHECK_URL}, or {_NEW_WEBHOOK}",
+    "no_team": f"{_CHECK_URL}, or {_NEW_WEBHOOK}",
     "no_text": _OUR_MESSAGE,
     "posting_to_general_channel_denied": "ask the workspace's administrators, or make a webhook for another channel",
     "rate_limited": 'wait a minute, and lower "throttle" if it comes often',
@@ -139,7 +140,7 @@ _SLACK_ADVICE = {
     "tls_failed": _IN_BETWEEN,
     "too_many_attachments": _OUR_MESSAGE,
     "unexpected_body": _IN_BETWEEN,
-    "url_invalid": 'check "webhook_url"',
+    "url_invalid": _CHECK_URL,
     "user_not_found": _NEW_WEBHOOK,
 }
 
@@ -173,5 +174,5 @@ def said(kind: str, reason: str, code: int | None) -> str:
 
 
 def advice(kind: str, reason: str) -> str:
-    """What to do about it, such as ``check "webhook_url"``."""
+    """What to do about it, such as ``check "from"``."""
     return ADVICE.get(kind, {}).get(reason, "look in the receiver's log")

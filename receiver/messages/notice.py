@@ -33,8 +33,13 @@ ADVICE = {
 def about(incidents: Incidents) -> Rendered:
     """The notice that tells of these."""
     title = TITLES[incidents.kind][incidents.n != 1].format(n=f"{incidents.n:,}")
-    lines = (*incidents.details, ADVICE[incidents.kind])
+    lines = (*incidents.details, _when(incidents.first_at, incidents.last_at), ADVICE[incidents.kind])
     return render(Notice(incidents.channel, incidents.uid, incidents.composed_at, title, lines))
+
+
+def _when(first_at: int, last_at: int) -> str:
+    first, last = utc(first_at), utc(last_at)
+    return f"This happened at {first}." if first == last else f"This happened between {first} and {last}."
 
 
 def render(notice: Notice) -> Rendered:

@@ -13,7 +13,11 @@ TEXT_LIMIT = 3000
 """Characters of a section in Slack."""
 
 
-def render(content: Content) -> Rendered:
+REFUSED = "This is the plain form of the message, because its provider refused the usual one."
+BROKEN = "This is the plain form of the message, because the usual one could not be made; the receiver's log says why."
+
+
+def render(content: Content, why: str = BROKEN) -> Rendered:
     """Subject and text alone; every character that is not printable is replaced."""
     names = Counter(map(_name, content.lines))
     # Urgent ones stand first, so that they are named whatever else there is.
@@ -21,8 +25,7 @@ def render(content: Content) -> Rendered:
     rest = content.news - sum(amount for _, amount in shown)
     text = "\n".join(
         [
-            "This message could not be rendered as usual, or its provider refused the usual form;"
-            " the receiver's log says which.",
+            why,
             f"{_much(content)}:",
             *(f"{amount} × {name}" for (_, name), amount in shown),
             *([f"and {rest} more"] if rest else []),

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, case, func, select
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, or_, select
 
+from receiver.core.entries import Outcome, Phase
 from receiver.store import schema
 from receiver.store.connect import Tx
 
@@ -16,15 +17,21 @@ ATTEMPTS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One message: its row as ``facts``, what its alerts became, its last attempts, its recipients' answers."""
+    """One message: its row as ``facts``, what its alerts became, its last attempts, its recipients' answers.
+
+    ``redeliverable``: of what died with it something is neither told by now, nor waiting, nor on its way, nor
+    overtaken by a newer life of its alert.
+    """
 
     facts: RowMapping
     outcomes: Mapping[str, int]
     attempts: Sequence[RowMapping]
     recipients: Sequence[RowMapping]
+    redeliverable: bool
 
 
-_m, _a, _r, _i = schema.message, schema.attempt, schema.recipient, schema.message_item
+_m, _a, _r, _i, _d = schema.message, schema.attempt, schema.recipient, schema.message_item, schema.delivery
+_newer, _e, _al = schema.delivery.alias("newer"), schema.episode, schema.alert
 _FACTS: list[ColumnElement[Any]] = [
     _m.c.id,
     _m.c.uid,
@@ -71,6 +78,35 @@ _OUTCOMES = (
     .group_by(_i.c.message_id, _i.c.outcome)
 )
 
+# What is told, or to be told, of a newer life of the alert overtakes what died.
+_KNOWS_NEWER = (
+    select(_newer.c.episode_id)
+    .join(_al, _al.c.episode_id == _newer.c.episode_id)
+    .join(_e, _e.c.alert_id == _al.c.id)
+    .where(
+        _e.c.id == _d.c.episode_id,
+        _newer.c.episode_id != _d.c.episode_id,
+        _newer.c.channel_id == _d.c.channel_id,
+        or_(_newer.c.phase != Phase.IDLE, _newer.c.claimed.is_not(None), _newer.c.told.is_not(None)),
+    )
+    .correlate(_d)
+    .exists()
+)
+_WITH_DEAD_UNTOLD = (
+    select(_i.c.message_id)
+    .distinct()
+    .join(_m, _m.c.id == _i.c.message_id)
+    .join(_d, and_(_d.c.episode_id == _i.c.episode_id, _d.c.channel_id == _m.c.channel_id))
+    .where(
+        _i.c.message_id.in_(bindparam("ids", expanding=True)),
+        _i.c.outcome == Outcome.DEAD,
+        _d.c.phase == Phase.IDLE,
+        _d.c.claimed.is_(None),
+        _d.c.told.is_distinct_from(_d.c.status),
+        ~_KNOWS_NEWER,
+    )
+)
+
 
 def messages(
     tx: Tx, limit: int, *, channel: str | None = None, state: str | None = None, before: str | None = None
@@ -84,13 +120,14 @@ def messages(
     rows = tx.rows(query, {"limit": limit})
     ids = [row["id"] for row in rows]
     attempts, recipients = _by_message(tx, _ATTEMPTS, ids), _by_message(tx, _RECIPIENTS, ids)
-    outcomes = _by_message(tx, _OUTCOMES, ids)
+    outcomes, untold = _by_message(tx, _OUTCOMES, ids), _by_message(tx, _WITH_DEAD_UNTOLD, ids)
     return [
         Listed(
             row,
             {each["outcome"]: each["n"] for each in outcomes[row["id"]]},
             [each for each in attempts[row["id"]] if each["back"] <= ATTEMPTS_SHOWN],
             recipients[row["id"]],
+            row["id"] in untold,
         )
         for row in rows
     ]

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, exists, func, or_, select, update
 
 from receiver.core.content import NoticeKind
 from receiver.store import schema
@@ -27,6 +27,8 @@ class Waiting:
     channel_id: int
     kind: str
     due_at: int
+    first_at: int
+    last_at: int
     n: int
     counts: Mapping[str, int]
 
@@ -37,26 +39,39 @@ class Waiting:
 
 
 _n = schema.notice
+_other = _n.alias("other")
 _NOT_TOLD = (_n.c.told_at.is_(None), _n.c.message_id.is_(None))
-_COLUMNS = (_n.c.id, _n.c.channel_id, _n.c.kind, _n.c.due_at, _n.c.n, _n.c.details)
+_COLUMNS = (_n.c.id, _n.c.channel_id, _n.c.kind, _n.c.due_at, _n.c.first_at, _n.c.last_at, _n.c.n, _n.c.details)
 _WAITING = select(*_COLUMNS).where(_n.c.channel_id == bindparam("channel"), _n.c.kind == bindparam("kind"), *_NOT_TOLD)
 _LAST_TOLD = select(func.max(func.coalesce(_n.c.told_at, bindparam("now")))).where(
     _n.c.channel_id == bindparam("channel"),
     _n.c.kind == bindparam("kind"),
     or_(_n.c.told_at.is_not(None), _n.c.message_id.is_not(None)),
 )
+# While one of its kind is on its way, perhaps to be told much later, a notice waits.
+_IS_FREE = ~exists().where(
+    _other.c.channel_id == _n.c.channel_id,
+    _other.c.kind == _n.c.kind,
+    _other.c.told_at.is_(None),
+    _other.c.message_id.is_not(None),
+)
 _FIRST_DUE = (
     select(*_COLUMNS)
-    .where(_n.c.channel_id == bindparam("channel"), *_NOT_TOLD, _n.c.due_at <= bindparam("now"))
+    .where(_n.c.channel_id == bindparam("channel"), *_NOT_TOLD, _n.c.due_at <= bindparam("now"), _IS_FREE)
     .order_by(_n.c.due_at, _n.c.id)
     .limit(1)
 )
-_NEXT_DUE_AT = select(func.min(_n.c.due_at)).where(_n.c.channel_id == bindparam("channel"), *_NOT_TOLD)
+_NEXT_DUE_AT = select(func.min(_n.c.due_at)).where(_n.c.channel_id == bindparam("channel"), *_NOT_TOLD, _IS_FREE)
+_PUT_OFF = (
+    update(_n)
+    .where(_n.c.channel_id == bindparam("channel"), _n.c.kind == bindparam("of_kind"), *_NOT_TOLD)
+    .values(due_at=func.max(_n.c.due_at, bindparam("next_at")))
+)
 _INSERT = _n.insert()
 _ADD = (
     update(_n)
     .where(_n.c.id == bindparam("notice"))
-    .values(n=bindparam("amount"), details=bindparam("texts"), due_at=bindparam("at"))
+    .values(n=bindparam("amount"), details=bindparam("texts"), due_at=bindparam("at"), last_at=bindparam("now"))
 )
 _CLAIM = update(_n).where(_n.c.id == bindparam("notice")).values(message_id=bindparam("message"))
 _OF_MESSAGE = (_n.c.message_id == bindparam("message"), _n.c.told_at.is_(None))
@@ -115,16 +130,17 @@ def clamp_due(tx: Tx, channel_id: int, latest: int) -> None:
     tx.run(_CLAMP, {"channel": channel_id, "latest": latest})
 
 
-def add(tx: Tx, channel_id: int, kind: str, due_at: int, n: int, counts: Mapping[str, int]) -> None:
-    """Keep a new notice."""
+def add(tx: Tx, channel_id: int, kind: str, due_at: int, n: int, counts: Mapping[str, int], now: int) -> None:
+    """Keep a new notice of what has happened ``now``."""
     row = {"id": tx.new_id(_n), "channel_id": channel_id, "kind": kind, "due_at": due_at, "n": n}
+    row |= {"first_at": now, "last_at": now}
     tx.run(_INSERT, row | {"details": _dumped(counts)})
 
 
-def extend(tx: Tx, notice: Waiting, n: int, counts: Mapping[str, int]) -> None:
-    """More of the same has happened before it was told."""
+def extend(tx: Tx, notice: Waiting, n: int, counts: Mapping[str, int], now: int) -> None:
+    """More of the same has happened, the last of it ``now``, before it was told."""
     both = Counter(notice.counts) + Counter(counts)
-    tx.run(_ADD, {"notice": notice.id, "amount": notice.n + n, "texts": _dumped(both), "at": notice.due_at})
+    tx.run(_ADD, {"notice": notice.id, "amount": notice.n + n, "texts": _dumped(both), "at": notice.due_at, "now": now})
 
 
 def claim(tx: Tx, notice: Waiting, message_id: int) -> None:
@@ -138,7 +154,7 @@ def release(tx: Tx, message_id: int) -> None:
         meanwhile = waiting(tx, notice.channel_id, notice.kind)
         tx.run(_RELEASE, {"message": message_id})
         if meanwhile is not None:
-            extend(tx, notice, meanwhile.n, meanwhile.counts)
+            extend(tx, notice, meanwhile.n, meanwhile.counts, meanwhile.last_at)
             tx.run(_DROP, {"notice": meanwhile.id})
 
 
@@ -158,8 +174,10 @@ def give_up(tx: Tx, channel_id: int, now: int) -> None:
     tx.run(_DROP_WAITING, {"channel": channel_id, "now": now})
 
 
-def tell(tx: Tx, message_id: int, now: int) -> None:
-    """The message's notice was told, or given up."""
+def tell(tx: Tx, message_id: int, now: int, next_at: int) -> None:
+    """The message's notice was told, or given up; the next of its kind waits until ``next_at``."""
+    for notice in [_waiting(row) for row in tx.rows(_OF, {"message": message_id})]:
+        tx.run(_PUT_OFF, {"channel": notice.channel_id, "of_kind": notice.kind, "next_at": next_at})
     tx.run(_TOLD, {"message": message_id, "now": now})
 
 

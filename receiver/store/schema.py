@@ -350,6 +350,8 @@ notice = Table(
     Column("channel_id", Id, nullable=False),
     Column("kind", Text, nullable=False),
     Column("due_at", Instant, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
     Column("n", Integer, nullable=False),
     Column("details", Text, nullable=False),
     Column("refused_at", Instant),

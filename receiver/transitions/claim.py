@@ -230,7 +230,8 @@ def _claim_notice(
     )
     messages.claim_notice(tx, message)
     notices.claim(tx, notice, message.id)
-    return ClaimedNotice(message, Incidents(state.name, uid, now, NoticeKind(notice.kind), notice.n, notice.details))
+    kind, when = NoticeKind(notice.kind), (notice.first_at, notice.last_at)
+    return ClaimedNotice(message, Incidents(state.name, uid, now, kind, notice.n, notice.details, *when))
 
 
 def _mark(

@@ -58,11 +58,11 @@ def notify(
         waits = notices.waiting(tx, channel_id, kind)
         if waits is not None:
             due[name] = waits.due_at if told_at is None else max(waits.due_at, earliest)
-            notices.extend(tx, replace(waits, due_at=due[name]), n, counts)
+            notices.extend(tx, replace(waits, due_at=due[name]), n, counts, now)
             continue
         last = notices.last_told_at(tx, channel_id, kind, now)
         due[name] = earliest if last is None else max(earliest, _next_at(last, now))
-        notices.add(tx, channel_id, kind, due[name], n, counts)
+        notices.add(tx, channel_id, kind, due[name], n, counts, now)
     return due
 
 

@@ -7,6 +7,7 @@ from receiver.store import groups, messages, notices
 from receiver.store.connect import Tx
 from receiver.store.ledger import Postings
 from receiver.store.messages import Message, State
+from receiver.transitions.notify import INTERVAL
 
 
 def release(tx: Tx, message: Message, channel: ChannelPolicy, now: int, *, failed: bool = False, rest: int = 0) -> None:
@@ -34,7 +35,7 @@ def bury(tx: Tx, message: Message, outcome: Outcome, channel: ChannelPolicy | No
     postings.outcome(message.channel_id, Outcome.SUPERSEDED, overtaken)
     postings.post(tx, now)
     if message.kind == "notice":
-        notices.tell(tx, message.id, now)
+        notices.tell(tx, message.id, now, now + INTERVAL)
     _free_groups(tx, message, channel, now, forgiven=True)
     return lost
 
@@ -45,7 +46,7 @@ def deliver(tx: Tx, message: Message, now: int) -> tuple[int, list[tuple[int, in
     told = messages.deliver(tx, message)
     messages.settle(tx, message, State.SENT, now)
     if message.kind == "notice":
-        notices.tell(tx, message.id, now)
+        notices.tell(tx, message.id, now, now + INTERVAL)
     postings = Postings()
     postings.outcome(message.channel_id, Outcome.DELIVERED, told)
     postings.post(tx, now)

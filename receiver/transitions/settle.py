@@ -45,6 +45,7 @@ class Settled:
     Or it is tried again in ``rest`` ms, for those who have not got it. Or it was refused for good: then so many alerts
     are ``dead``, or have ``failed_over``. None of these: it was given up meanwhile. ``due``: when other channels have
     news due because of this; ``sweep_at``: when there may be something to sweep.
+    ``failed_since``: the channel had failed since then, and works again.
     """
 
     sent: bool = False
@@ -56,6 +57,7 @@ class Settled:
     failed_over: int = 0
     due: Mapping[str, int] = field(default_factory=dict)
     sweep_at: int | None = None
+    failed_since: int | None = None
 
 
 def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
@@ -69,10 +71,11 @@ def settle(tx: Tx, attempt: Attempt, policy: Policy, now: int) -> Settled:
     channel = next(channel for channel in policy.channels if channel.name == state.name)
     messages.attempted(tx, message, attempt.began_at, attempt.took, attempt.code, failure)
     messages.answer(tx, message, attempt.answers, now)
+    failed_since = state.failing_since
     if failure is None:
         _note_taken(state, attempt.sent, channel, now)
         channels.save(tx, [state])
-        settled = _taken(tx, attempt, channel, policy, now)
+        settled = replace(_taken(tx, attempt, channel, policy, now), failed_since=failed_since)
     elif message.state is State.PARTIAL:
         return _refused_by_some(tx, attempt, failure, now)
     else:

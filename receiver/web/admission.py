@@ -26,7 +26,7 @@ FORWARDING = (
 
 def objection(request: web.Request) -> str | None:
     """Why the request may change nothing; None where it may."""
-    if not _is_loopback(request.remote or ""):
+    if not is_loopback(request.remote or ""):
         return "this is allowed from the receiver's own machine alone, over loopback"
     for name in FORWARDING:
         if name in request.headers:
@@ -48,12 +48,13 @@ def _is_own(request: web.Request) -> bool:
         return True
     try:
         page = urlsplit(origin)
-        return page.netloc == request.headers.get("Host") and _is_loopback(page.hostname or "")
+        return page.netloc == request.headers.get("Host") and is_loopback(page.hostname or "")
     except ValueError:
         return False
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the address, or name, is of this machine alone."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -10,19 +10,20 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from receiver.core.entries import Outcome
 from receiver.core.policy import Policy
-from receiver.store import listing
+from receiver.store import channels, listing, messages
 from receiver.store.connect import Store, StoreUnavailable, Tx
 from receiver.store.listing import Listed
 from receiver.store.messages import State
 from receiver.store.writer import StoreFull, Writer
 from receiver.transitions.redeliver import NotRedeliverable, Redelivered, redeliver
+from receiver.web.auth import HOLDER
 
 log = logging.getLogger(__name__)
 
 MESSAGES_AT_ONCE = 100
 MOST_MESSAGES_AT_ONCE = 1_000
+PARAMETERS = ("channel", "state", "limit", "before")
 
 
 class BadQuery(Exception):
@@ -50,15 +51,20 @@ class Api:
     async def messages(self, request: web.Request) -> web.Response:
         """The newest messages; ``?channel=``, ``?state=``, ``?limit=``, and ``?before=`` an id for the next page."""
         try:
+            _check_names(request.query)
             limit, state = _limit(request.query.get("limit")), _state(request.query.get("state"))
+            channel, before = request.query.get("channel"), request.query.get("before")
+            found = await asyncio.to_thread(self._messages, limit, channel, state, before)
         except BadQuery as error:
-            return _said(400, str(error))
-        channel, before = request.query.get("channel"), request.query.get("before")
-        found = await asyncio.to_thread(self._messages, limit, channel, state, before)
+            return said(400, str(error))
         return _answer(200, {"messages": [_message(listed) for listed in found]})
 
     def _messages(self, limit: int, channel: str | None, state: str | None, before: str | None) -> list[Listed]:
         with self._store.read() as tx:
+            if channel is not None and channel not in (ever := channels.load(tx)):
+                raise BadQuery(f"no channel has this name; there are: {', '.join(sorted(ever))}")
+            if before is not None and messages.by_uid(tx, before) is None:
+                raise BadQuery("before must be the id of a message, and no message has this one")
             return listing.messages(tx, limit, channel=channel, state=state, before=before)
 
     async def redeliver(self, request: web.Request) -> web.Response:
@@ -70,18 +76,20 @@ class Api:
             try:
                 done = await self._writer.run(partial(self._redeliver, uid, after))
             except (StoreUnavailable, StoreFull) as error:
-                return _said(503, f"the store can't commit: {error}")
+                return said(503, f"the store can't commit: {error}")
             if isinstance(done, NotRedeliverable):
-                return _said(409 if done.known else 404, str(done))
+                return said(409 if done.known else 404, str(done))
             self._wake(done.due)
             waiting, others = waiting + done.waiting, others + done.others
             if done.after is None:
                 break
             after = done.after
-        log.info("redelivered", extra={"channel": done.channel, "waiting": waiting, "others": others})
+        facts = {"uid": uid, "channel": done.channel, "waiting": waiting, "others": others, "peer": request.remote}
+        # Not as "token", whose value would be taken for one.
+        log.info("redelivered", extra=facts | ({"holder": request[HOLDER]} if HOLDER in request else {}))
         also = f"; {others:,} told or waiting already" if others else ""
-        said = f"{waiting:,} {'alert waits' if waiting == 1 else 'alerts wait'} to be told again{also}"
-        return _answer(200, {"channel": done.channel, "waiting": waiting, "others": others, "message": said})
+        text = f"{waiting:,} {'alert waits' if waiting == 1 else 'alerts wait'} to be told again{also}"
+        return _answer(200, {"channel": done.channel, "waiting": waiting, "others": others, "message": text})
 
     def _redeliver(self, uid: str, after: int, tx: Tx) -> Redelivered | NotRedeliverable:
         try:
@@ -89,6 +97,11 @@ class Api:
         except NotRedeliverable as error:
             # Raised further, it would roll back what others write in this transaction.
             return error
+
+
+def _check_names(given: Iterable[str]) -> None:
+    if not set(given) <= set(PARAMETERS):
+        raise BadQuery(f"no parameter has this name; there are: {', '.join(PARAMETERS)}")
 
 
 def _limit(text: str | None) -> int:
@@ -117,7 +130,7 @@ def _message(listed: Listed) -> dict[str, Any]:
         "alerts": facts["items"],
         "groups": facts["groups"],
         "outcomes": listed.outcomes,
-        "redeliverable": Outcome.DEAD in listed.outcomes,
+        "redeliverable": listed.redeliverable,
         "createdAt": _time(facts["claimed_at"]),
         "settledAt": _time(facts["settled_at"]),
         "retryAt": _time(facts["retry_at"]) if facts["settled_at"] is None else None,
@@ -145,9 +158,11 @@ def _time(at: int | None) -> str | None:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _said(status: int, error: str) -> web.Response:
-    return _answer(status, {"error": error})
+def said(status: int, error: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer that says what is wrong."""
+    return _answer(status, {"error": error}, headers)
 
 
-def _answer(status: int, body: Mapping[str, Any]) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(body) + b"\n", content_type="application/json")
+def _answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
+    encoded = msgspec.json.encode(body) + b"\n"
+    return web.Response(status=status, body=encoded, content_type="application/json", headers=headers)

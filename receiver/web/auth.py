@@ -23,11 +23,14 @@ log = logging.getLogger(__name__)
 # Whose alerts the request brings.
 SOURCE = web.RequestKey("source", str)
 DEFAULT_SOURCE = "default"
+# The name of the token that the request has; absent where none is needed.
+HOLDER = web.RequestKey("holder", str)
 # Names of query parameters that carry credentials, in lower case, without hyphens and underscores.
 CREDENTIAL = re.compile("(access|api|auth|bearer|id)?(token|key)|auth(orization)?|bearer|credentials?|password|secret")
 # Who sends without a token may send without end, and must not fill the disk by it.
 LOG_EVERY_MS = 10_000
 
+ELSEWHERE = "to allow it from elsewhere, configure a token with the scope admin (auth.tokens)"
 USE_HEADER = (
     "a bearer token goes in the Authorization header (authorization.credentials_file; Alertmanager: in http_config)"
 )
@@ -42,6 +45,11 @@ class Refusal(Exception):
         self.status = status
         self.reason = reason
         self.holder = holder
+
+    @property
+    def rejection(self) -> str:
+        """The reason why a notification was not taken, if it was one."""
+        return "credential_in_url" if self.reason == "token_in_query" else "unauthorized"
 
     def response(self) -> web.Response:
         """What is answered."""
@@ -68,16 +76,17 @@ class Authority:
             self._metrics.add_source(token.source)
 
     def admit(self, request: web.Request, scope: Scope) -> str:
-        """The source of who may have what needs the scope; raises Refusal."""
+        """The source of who may have what needs the scope; notes the token's HOLDER; raises Refusal."""
         _refuse_credentials_in_query(request)
         if not self._tokens:
             if scope is Scope.ADMIN and (wrong := objection(request)):
-                raise Refusal(403, "admission", wrong)
+                raise Refusal(403, "admission", f"{wrong}; {ELSEWHERE}")
             return DEFAULT_SOURCE
         token = self._token(request)
         if scope not in token.scopes:
             text = f"the token is known, but lacks the scope {scope}, which this needs"
             raise Refusal(403, "missing_scope", text, token.name)
+        request[HOLDER] = token.name
         return token.source
 
     def admit_astray(self, request: web.Request) -> None:

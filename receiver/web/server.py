@@ -13,19 +13,24 @@ from aiohttp.web_urldispatcher import MatchInfoError, UrlMappingMatchInfo
 from receiver.access import Scope
 from receiver.logs import unspoken
 from receiver.metrics import Metrics
-from receiver.web.api import Api
+from receiver.web.api import Api, said
 from receiver.web.auth import SOURCE, Authority, Refusal
 from receiver.web.management import Management
+from receiver.web.paths import path_of
 from receiver.web.webhook import RETRY_AFTER_SECONDS, Webhook
 
 log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST")
-UNKNOWN_PATH = "other"
+# What every answer says of who gives it: whoever looks for known holes learns no version.
+SERVER = "alert-receiver"
 WHERE_TO = "notifications go to POST /webhook or /webhook/{channel}"
 PATH_SHOWN = 100
 # What carries a body may have carried alerts.
 NOTIFYING = ("POST", "PUT")
+# Nobody sends notifications there, but whoever takes us for an Alertmanager sends alerts to the latter.
+FOR_OPERATORS = ("/api/", "/-/")
+OF_ALERTMANAGER = ("/api/v1/alerts", "/api/v2/alerts")
 WEBHOOK_CODES = (200, 400, 413, 415, 503)
 STORE_CODES = (200, 503)
 NOT_ADMITTED_CODES = (400, 401, 403)
@@ -99,6 +104,7 @@ def application(
     )
     # aiohttp has no public way to this; our tests tell if it moves.
     app._router = _Router()
+    app.on_response_prepare.append(_sign)
     for route in routes:
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             added = app.router.add_route(method, route.path, route.handler, expect_handler=_unasked)
@@ -106,6 +112,15 @@ def application(
             for code in route.codes + (() if route.scope is FOR_ALL else NOT_ADMITTED_CODES):
                 metrics.request_duration.labels(route.path, method, code)
     return app
+
+
+async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
+    _signed(response)
+
+
+def _signed(response: web.StreamResponse) -> web.StreamResponse:
+    response.headers["Server"] = SERVER
+    return response
 
 
 async def _unasked(_request: web.Request) -> None:
@@ -127,9 +142,9 @@ def _admitted(
             elif scope is not FOR_ALL:
                 request[SOURCE] = authority.admit(request, scope)
         except Refusal as refusal:
-            authority.note(refusal, request, _path(request.match_info.route.resource))
-            if scope is Scope.WEBHOOK or (astray and request.method in NOTIFYING):
-                refused("unauthorized")
+            authority.note(refusal, request, path_of(request))
+            if scope is Scope.WEBHOOK or (astray and _may_notify(request)):
+                refused(refusal.rejection)
             return refusal.response()
         return await handler(request)
 
@@ -150,10 +165,18 @@ class _Conversation(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        if status == 400:
-            self._refused("bad_http")
-            message = "not HTTP as it should be\n"
-        return super().handle_error(request, status, exc, message)
+        if status != 400:
+            return _signed(super().handle_error(request, status, exc, message))
+        self._refused("bad_http")
+        # aiohttp's own line would be an error that says nothing, or of TLS where none is spoken, not even that.
+        log.warning(
+            "a request is not HTTP as it should be", extra={"error": type(exc).__name__, "peer": request.remote}
+        )
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        answer = web.Response(status=400, text="not HTTP as it should be\n")
+        answer.force_close()
+        return _signed(answer)
 
 
 class _Door(web.Server):
@@ -188,7 +211,7 @@ def _observed(metrics: Metrics, refused: Callable[[str], None]) -> Middleware:
         response = await _answered(request, handler, refused)
         # Method and path are the sender's words; a label takes them only where they are ours too.
         method = request.method if request.method in METHODS else "other"
-        path = _path(request.match_info.route.resource)
+        path = path_of(request)
         metrics.request_duration.labels(path, method, response.status).observe(time.perf_counter() - began)
         return response
 
@@ -199,19 +222,22 @@ async def _answered(request: web.Request, handler: Handler, refused: Callable[[s
     try:
         return await handler(request)
     except web.HTTPException as error:
-        if request.method in NOTIFYING:
+        headers = _allowed(error)
+        instead = f" (allowed: {headers['Allow']})" if headers else ""
+        text = f"{error.reason.lower()}{instead}"
+        if request.path.startswith("/api/") and _is_for_operators(request):
+            return said(error.status, text, headers)
+        if _may_notify(request):
             refused("wrong_path")
             log.warning(
                 f"what may have been a notification was refused; {WHERE_TO}",
                 extra={"code": error.status, "path": request.path[:PATH_SHOWN], "peer": request.remote},
             )
         # Alertmanager logs what it is answered, so that help is read there.
-        headers = _allowed(error)
-        instead = f" (allowed: {headers['Allow']})" if headers else ""
-        text = f"{error.reason.lower()}{instead}; {WHERE_TO}\n"
-        return web.Response(status=error.status, text=text, headers=headers)
+        hint = "" if _is_for_operators(request) else f"; {WHERE_TO}"
+        return web.Response(status=error.status, text=f"{text}{hint}\n", headers=headers)
     except Exception as error:
-        path = _path(request.match_info.route.resource)
+        path = path_of(request)
         log.error("request failed", extra={"handler": path} | unspoken(error))
         if path.startswith("/webhook"):
             refused("internal_error")
@@ -219,9 +245,14 @@ async def _answered(request: web.Request, handler: Handler, refused: Callable[[s
         return web.Response(status=503, text="internal error, see the log\n", headers=headers)
 
 
+def _may_notify(request: web.Request) -> bool:
+    """Whether what has gone astray may have carried alerts."""
+    return request.method in NOTIFYING and not _is_for_operators(request)
+
+
+def _is_for_operators(request: web.Request) -> bool:
+    return request.path.startswith(FOR_OPERATORS) and request.path not in OF_ALERTMANAGER
+
+
 def _allowed(error: web.HTTPException) -> dict[str, str] | None:
     return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-
-
-def _path(resource: web.AbstractResource | None) -> str:
-    return UNKNOWN_PATH if resource is None else resource.canonical

@@ -22,6 +22,7 @@ from receiver.store.connect import StoreUnavailable
 from receiver.store.writer import StoreFull, Writer
 from receiver.transitions.accept import Accepted, accept
 from receiver.web.auth import SOURCE
+from receiver.web.paths import path_of
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +96,9 @@ class Webhook:
                 notification = await self._decoded(body, request[SOURCE], name)
                 if name is not None and addressed(self._policy(), name) is None:
                     self._note_unknown(name, request.remote)
-                return await self._take(notification)
+                return await self._take(notification, request.remote)
         except _Refused as refused:
-            return self._refuse(refused.status, refused.reason, str(refused))
+            return self._refuse(request, refused)
 
     def _note_unknown(self, name: str, peer: str | None) -> None:
         known = " ".join(channel.name for channel in self._policy().channels)
@@ -144,27 +145,29 @@ class Webhook:
         except TooManyAlerts as error:
             raise _Refused(413, "too_many_alerts", str(error)) from None
 
-    async def _take(self, notification: Notification) -> web.Response:
+    async def _take(self, notification: Notification, peer: str | None) -> web.Response:
         try:
             accepted: Accepted = await self._writer.submit(
                 self._accept, notification, weight=max(1, len(notification.alerts))
             )
         except StoreUnavailable as error:
-            return self._refuse(503, "store_unavailable", f"the store can't commit: {error}")
+            raise _Refused(503, "store_unavailable", f"the store can't commit: {error}") from None
         except StoreFull as error:
-            return self._refuse(503, "store_full", f"too much waits for the store: {error}")
+            raise _Refused(503, "store_full", f"too much waits for the store: {error}") from None
         self._metrics.notifications_received.labels(notification.source).inc()
         self._wake(accepted)
         for defect in [alert.defect for alert in notification.alerts if alert.defect][:DEFECTS_SHOWN]:
-            log.warning("an alert can't be read as sent, it is told in a plain form", extra={"defect": defect})
+            facts = {"defect": defect, "peer": peer}
+            log.warning("an alert can't be read as sent, it is told in a plain form", extra=facts)
         log.debug("accepted", extra={"events": accepted.events, "unrouted": accepted.unrouted})
         return web.Response(text="accepted\n")
 
-    def _refuse(self, status: int, reason: str, text: str) -> web.Response:
-        self._refused(reason)
-        log.warning("notification refused", extra={"code": status, "reason": reason, "detail": text})
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
-        return web.Response(status=status, text=f"{text}\n", headers=headers)
+    def _refuse(self, request: web.Request, refused: _Refused) -> web.Response:
+        self._refused(refused.reason)
+        what = {"code": refused.status, "reason": refused.reason, "detail": str(refused)}
+        log.warning("notification refused", extra=what | {"path": path_of(request), "peer": request.remote})
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if refused.status == 503 else None
+        return web.Response(status=refused.status, text=f"{refused}\n", headers=headers)
 
 
 async def _ask_for_body(request: web.Request) -> None:

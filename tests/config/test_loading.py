@@ -3,13 +3,14 @@
 import os
 import pickle
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from receiver.config import loading
+from receiver.config import credentials, loading
 from receiver.config.credentials import fingerprint
 from receiver.config.problems import ConfigError
 from receiver.config.types import ConsoleChannel
@@ -297,9 +298,9 @@ channels:
         (CONSOLE + "smtp: {port: 70000}", "2: smtp.port: must be at most 65535"),
         (CONSOLE + "smtp: {port: '25'}", "2: smtp.port: must be a whole number"),
         (CONSOLE + "smtp: {security: stattls}", '2: smtp.security: is none of the possible values; did you mean "star'),
-        (CONSOLE + "smtp: {host: 'a:25'}", "2: smtp.host: is not as it should be; the mail server's name"),
+        (CONSOLE + "smtp: {host: 'a:25'}", "2: smtp.host: must be a name or an address, without a port"),
         (CONSOLE + "smtp: {timeout: 0}", "2: smtp.timeout: must be longer than 0"),
-        (CONSOLE + "smtp: {ca_file: missing}", "2: smtp.ca_file: can't use this file: No such file or directory"),
+        (CONSOLE + "smtp: {ca_file: missing}", "2: smtp.ca_file: can't use this file: no such file or directory"),
         (CONSOLE + "smtp: {ca_file: empty}", "2: smtp.ca_file: can't use this file: no certificates in PEM form"),
         (CONSOLE + "defaults: {group_wait: 1x}", "2: defaults.group_wait: not a duration; write one such as 30s"),
         (CONSOLE + "defaults: {group_wait: true}", "2: defaults.group_wait: must be a duration such as 30s or 1h30m"),
@@ -321,7 +322,7 @@ channels:
         (CONSOLE + "defaults: {repeat_interval: 0}", "2: defaults.repeat_interval: must be longer than 0"),
         (CONSOLE + "expire_after: 0s", "2: expire_after: must be longer than 0"),
         (CONSOLE + "reorder_window: 2", "2: reorder_window: a duration needs a unit; did you mean 2s?"),
-        (CONSOLE + "defaults: {min_severity: wran}", "2: defaults.min_severity: is no severity level; there is: none"),
+        (CONSOLE + "defaults: {min_severity: wran}", "2: defaults.min_severity: is no severity level; there are: none"),
         (CONSOLE + "severity: {default: warn}", '2: severity.default: is no level; did you mean "warning"?'),
         (CONSOLE + "severity: {levels: [warning, Warning]}", "2: severity.levels: lists a level twice"),
         (CONSOLE + "severity: {aliases: {p1: crit}}", '2: severity.aliases.p1: is no level; did you mean "critical"?'),
@@ -342,7 +343,7 @@ channels:
         ),
         (
             CONSOLE + "reports: [{name: r, at: '25:00', channels: [c]}]",
-            "2: reports[0].at: is not as it should be; the time of the day",
+            "2: reports[0].at: must be a time such as 09:00",
         ),
         (
             CONSOLE + "reports: [{name: r, at: '9:00', timezone: Mars, channels: [c]}]",
@@ -363,6 +364,18 @@ channels:
         ("channels: [{name: a/b, type: console}]", "1: channels[0].name: is not as it should be; a channel's name"),
         ('channels: [{name: "a\\n", type: console}]', "1: channels[0].name: is not as it should be"),
         ("channels: [{name: a, alias: a, type: console}]", "1: channels[0].alias: is the name or alias of another"),
+        (
+            "channels: [{name: a, alias: z, type: console, fallback: zz}, {name: b, type: console}]",
+            "1: channels[0].fallback: no channel has this name; there is: b",
+        ),
+        (
+            "channels: [{name: a, type: console, fallback: x}, {name: b, type: console}, {name: c, type: console}]",
+            "1: channels[0].fallback: no channel has this name; there are: b, c",
+        ),
+        (
+            CONSOLE + "auth: {tokens: [{name: a, token: t, scopes: []}]}",
+            "2: auth.tokens[0].scopes: is an empty list; there are: admin, read, webhook",
+        ),
         ("channels: [{name: a, type: console, fallback: a}]", "1: channels[0].fallback: must be another channel"),
         ("channels: [{name: a, type: console, to: [b]}]", "1: channels[0].to: unknown key"),
         ("channels: [{name: a, type: console, matchers: a=b}]", "1: channels[0].matchers: must be a list"),
@@ -385,9 +398,18 @@ def test_each_mistake_is_told_where_it_is(folder: Folder, text: str, told: str) 
         ("webhook_url: 'https://example.com:x/the-webhook-secret'", "webhook_url: is no https URL"),
         ('webhook_url: "https://example.com/the-webhook-secret\\n"', "webhook_url: is no https URL"),
         ("webhook_url_file: bad-url", "webhook_url_file: is no https URL (http is for loopback only)"),
-        ("webhook_url_file: missing", "webhook_url_file: can't read this file: No such file or directory"),
-        ("webhook_url_file: the-webhook-secret", "webhook_url_file: can't read this file"),
-        ("webhook_url_file: .", "webhook_url_file: can't read this file: Is a directory"),
+        ("webhook_url_file: missing", "webhook_url_file: can't read this file in the folder "),
+        ("webhook_url_file: the-webhook-secret", "webhook_url_file: can't read this file in the folder "),
+        ("webhook_url_file: /the-webhook-secret", "webhook_url_file: can't read this absolute path: no such file"),
+        (
+            "webhook_url_file: /the/webhook/the-webhook-secret",
+            "webhook_url_file: can't read this absolute path: no such",
+        ),
+        (
+            "webhook_url_file: https://a.example/the-webhook-secret",
+            "webhook_url_file: can't read this file in the folder ",
+        ),
+        ("webhook_url_file: .", "webhook_url_file: can't read this file in the folder "),
         ('webhook_url_file: "\\0"', "webhook_url_file: can't read this file: its name can't be one"),
         ("webhook_url_file: /dev/zero", "webhook_url_file: this file is too long to hold a secret"),
         ("webhook_url_file: latin", "webhook_url_file: this file is not UTF-8"),
@@ -404,6 +426,37 @@ def test_a_slack_channel_needs_one_webhook_and_no_mistake_shows_it(folder: Folde
     [problem] = folder.problems(f"channels: [{{name: a, type: slack, {keys}}}]")
     assert problem.startswith(f"1: channels[0].{told}")
     assert "the-webhook-secret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda file: None, "no such file or directory; create it, or give webhook_url_env"),
+        (Path.mkdir, "is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_where_it_was_looked_for(
+    folder: Folder, tmp_path: Path, make: Callable[[Path], None], told: str
+) -> None:
+    file = tmp_path / "webhook"
+    make(file)
+    [absolute] = folder.problems(f"channels: [{{name: a, type: slack, webhook_url_file: {file}}}]")
+    assert absolute == f"1: channels[0].webhook_url_file: can't read {file}: {told}"
+    [relative] = folder.problems("channels: [{name: a, type: slack, webhook_url_file: webhook}]")
+    assert relative == f"1: channels[0].webhook_url_file: can't read this file in the folder {tmp_path}: {told}"
+
+
+def test_a_file_of_somebody_else_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        reader = credentials.Reader(tmp_path, {})
+        reader.read({"channels": [{"webhook_url_file": f"{tmp_path}/webhook"}]})
+    [finding] = reader.findings
+    assert finding.wrong == f"can't read {tmp_path}/webhook: permission denied"
+    assert finding.right == "let the receiver's user read it"
 
 
 @pytest.mark.parametrize(

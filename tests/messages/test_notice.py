@@ -12,7 +12,7 @@ HOSTILE = "</p><script>alert(1)</script> <!channel> @here\r\nBcc: all@example.or
 
 
 def notice(kind: NoticeKind, n: int, counts: dict[str, int]) -> Incidents:
-    return Incidents("ops", "message1", START, kind, n, lines(kind, counts))
+    return Incidents("ops", "message1", START, kind, n, lines(kind, counts), START - 60_000, START)
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
@@ -29,14 +29,15 @@ def test_the_fullest_notice_ends_with_what_is_not_listed_and_what_to_do(kind: No
     rendered = about(notice(kind, 1_000, counts))
     said = rendered.text.splitlines()
     assert said[:2] == ["2 × thing 0", "2 × thing 1"]
-    assert said[DETAILS_KEPT : DETAILS_KEPT + 3] == ["… and 960 more", ADVICE[kind], ""]
+    when = "This happened between 2026-11-20 20:59:00 UTC and 2026-11-20 21:00:00 UTC."
+    assert said[DETAILS_KEPT : DETAILS_KEPT + 4] == ["… and 960 more", when, ADVICE[kind], ""]
     assert taken(rendered)
     assert "… and 960 more" in rendered.html
 
 
 def test_where_nothing_is_named_there_is_nothing_more() -> None:
     rendered = about(notice(NoticeKind.REFUSED, 9, {"": 9}))
-    assert rendered.text.splitlines()[0] == ADVICE[NoticeKind.REFUSED]
+    assert rendered.text.splitlines()[1] == ADVICE[NoticeKind.REFUSED]
 
 
 def test_no_detail_begins_a_line_a_tag_or_a_mention() -> None:

@@ -11,7 +11,7 @@ from tests.messages.contents import HOSTILE, content, digest, line, of_many_grou
 
 def test_it_says_why_it_is_plain_whichever_of_the_two_it_was() -> None:
     first, much, *names = plain.render(content(line(), line(reminder=True))).text.splitlines()
-    assert "could not be rendered as usual, or its provider refused the usual form" in first
+    assert "the usual one could not be made" in first
     assert (much, names) == ("2 alerts:", ["2 × firing HighErrorRate"])
 
 

@@ -234,3 +234,22 @@ def test_what_is_raised_while_a_notice_is_on_its_way_in_vain_is_told_with_it(tim
     notice = told(timeline)
     assert (notice.n, notice.details) == (3, ("2 × a", "1 × b"))
     assert isinstance(timeline.send("oncall"), Rest), "at most one of a kind in ten minutes"
+
+
+def test_while_a_notice_is_in_doubt_no_other_of_its_kind_goes_out(timeline: Timeline) -> None:
+    timeline.notify(REFUSED, "one")
+    claimed = timeline.claim("oncall")
+    assert isinstance(claimed, ClaimedNotice)
+    in_doubt = Failure(FailureClass.TRANSIENT, "timeout", may_be_taken=True)
+    timeline.settle(timeline.fix(claimed), in_doubt)
+    timeline.notify(REFUSED, "two")
+    for _ in range(5):
+        timeline.now += 5 * MINUTE
+        repeat = timeline.claim("oncall")
+        assert isinstance(repeat, Repeat)
+        timeline.settle(repeat, in_doubt)
+    timeline.now += 5 * MINUTE
+    repeat = timeline.claim("oncall")
+    assert isinstance(repeat, Repeat)
+    timeline.settle(repeat)
+    assert timeline.send_notice("oncall") == Rest(timeline.now + 10 * MINUTE)

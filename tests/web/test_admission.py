@@ -67,6 +67,7 @@ async def test_a_forwarding_header_is_named_in_the_refusal(receiver: Receiver, n
         async with client.get("/metrics") as scraped:
             assert 'alert_receiver_auth_failures_total{reason="admission"} 1.0' in await scraped.text()
     assert "proxy" in text
+    assert text.endswith("; to allow it from elsewhere, configure a token with the scope admin (auth.tokens)\n")
     assert name.lower() in text.lower()
     assert text.count("\n") == 1
 

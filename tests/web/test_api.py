@@ -9,11 +9,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from receiver.access import Scope, Token
 from receiver.app import Receiver, Settings, running
 from receiver.config.destinations import ConsoleDestination
 from receiver.core.retrying import Failure, FailureClass
+from receiver.secret import Secret
+from receiver.store import listing
 from receiver.transitions.claim import Claimed
-from tests.timeline import MINUTE, SECOND, Timeline, channel, firing, policy
+from tests.timeline import HOUR, MINUTE, SECOND, Timeline, channel, firing, policy, resolved
 from tests.web.test_server import Out
 
 REJECTED = Failure(FailureClass.REJECTED, "invalid_blocks", 400)
@@ -34,6 +37,7 @@ def with_the_dead(path: Path) -> str:
         timeline.now += 10 * SECOND
         timeline.send()
     assert timeline.ledger()["dead"] == 1
+    timeline.reload(policy(channel(), channel("former")))
     timeline.store.close()
     return uid
 
@@ -50,12 +54,15 @@ def out() -> Out:
     return Out()
 
 
+def settings(folder: Path, *tokens: Token) -> Settings:
+    ops, url = channel(group_wait=0), f"sqlite:///{folder / 'books.db'}"
+    return Settings(url, policy(ops), [ConsoleDestination("ops")], port=0, tokens=tokens)
+
+
 @pytest.fixture
 async def receiver(tmp_path: Path, uid: str, out: Out) -> AsyncIterator[Receiver]:
     """A receiver on that store."""
-    ops = channel(group_wait=0)
-    settings = Settings(f"sqlite:///{tmp_path / 'books.db'}", policy(ops), [ConsoleDestination("ops")], port=0)
-    async with running(settings, out) as receiver:
+    async with running(settings(tmp_path), out) as receiver:
         yield receiver
 
 
@@ -104,6 +111,84 @@ async def test_messages_are_listed_with_their_attempts_and_answers(client: aioht
 async def test_a_question_that_makes_no_sense_is_told_what_would(client: aiohttp.ClientSession, query: str) -> None:
     error = (await got(client, query, 400))["error"]
     assert error.startswith(f"{query[1:6]} must be ")
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("?channel=nix", "no channel has this name; there are: former, ops"),
+        ("?before=nix", "before must be the id of a message, and no message has this one"),
+        ("?limit=1&nix=1", "no parameter has this name; there are: channel, state, limit, before"),
+    ],
+)
+async def test_what_is_not_known_is_no_empty_answer(client: aiohttp.ClientSession, query: str, error: str) -> None:
+    assert await got(client, query, 400) == {"error": error}
+
+
+async def test_a_channel_that_is_no_longer_configured_can_still_be_asked_for(client: aiohttp.ClientSession) -> None:
+    assert await got(client, "?channel=former") == {"messages": []}
+
+
+async def redeliverable(client: aiohttp.ClientSession) -> list[bool]:
+    return [each["redeliverable"] for each in (await got(client, "?state=dead"))["messages"]]
+
+
+async def test_the_dead_that_wait_again_or_are_told_by_now_are_not_redeliverable(
+    client: aiohttp.ClientSession, uid: str, out: Out
+) -> None:
+    assert await redeliverable(client) == [True]
+    await posted(client, uid)
+    assert await redeliverable(client) == [False]
+    async with asyncio.timeout(20):
+        await out.written.wait()
+        while (await got(client))["messages"][0]["state"] != "sent":
+            pass
+    assert await redeliverable(client) == [False]
+
+
+def test_only_what_redelivering_would_tell_is_redeliverable(tmp_path: Path) -> None:
+    uid = with_the_dead(tmp_path / "books.db")
+    timeline = Timeline(tmp_path / "books.db")
+    timeline.now += HOUR
+
+    def is_redeliverable() -> bool:
+        with timeline.store.read() as tx:
+            [dead] = listing.messages(tx, 10, state="dead")
+        return dead.redeliverable
+
+    timeline.receive(resolved("Bad", text="<b>&amp;", ends_at=timeline.now))
+    assert is_redeliverable(), "nobody was told of it, so nobody is told its end"
+    timeline.now += MINUTE
+    timeline.receive(firing("Bad", starts_at=timeline.now, text="<b>&amp;"))
+    assert not is_redeliverable(), "its new life waits"
+    assert timeline.redeliver(uid).waiting == 0
+    assert timeline.ledger()["superseded"] == 1
+    timeline.store.close()
+
+
+async def test_the_log_says_who_has_what_redelivered(
+    client: aiohttp.ClientSession, uid: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await posted(client, "nonsense", 404)
+    await posted(client, uid)
+    [record] = [record for record in caplog.records if record.getMessage() == "redelivered"]
+    assert (record.__dict__["uid"], record.__dict__["peer"]) == (uid, "127.0.0.1")
+    assert "holder" not in vars(record), "no token is needed"
+
+
+async def test_the_log_says_whose_token_had_it_redelivered(
+    tmp_path: Path, uid: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    token = Token("operator", "default", frozenset({Scope.ADMIN}), (Secret("operator-token-000001"),))
+    async with (
+        running(settings(tmp_path, token), Out()) as guarded,
+        aiohttp.ClientSession(guarded.url, headers={"Authorization": "Bearer operator-token-000001"}) as operator,
+    ):
+        await posted(operator, uid)
+    [record] = [record for record in caplog.records if record.getMessage() == "redelivered"]
+    assert record.__dict__["holder"] == "operator"
 
 
 async def test_dead_alerts_are_redelivered_and_told(client: aiohttp.ClientSession, uid: str, out: Out) -> None:

@@ -295,7 +295,10 @@ async def test_a_credential_in_the_query_is_refused_though_the_header_is_good(
     assert not any("?" in str(vars(record)) for record in caplog.records)
     samples = await counted(client)
     assert failures(samples) == {"token_in_query": 3}
-    assert samples["alert_receiver_notifications_rejected_total reason=unauthorized"] == (3 if method == "POST" else 0)
+    assert samples["alert_receiver_notifications_rejected_total reason=credential_in_url"] == (
+        3 if method == "POST" else 0
+    )
+    assert samples["alert_receiver_notifications_rejected_total reason=unauthorized"] == 0
 
 
 async def test_other_queries_are_left_alone(client: aiohttp.ClientSession) -> None:
@@ -399,7 +402,14 @@ async def test_the_log_names_the_tokens_holder_and_nothing_that_was_sent(
 
 
 async def test_only_what_may_have_been_an_alert_is_a_refused_notification(client: aiohttp.ClientSession) -> None:
-    for method, path in (("GET", "/metrics"), ("POST", "/-/reload"), ("GET", "/teapot"), ("GET", "/webhook")):
+    others = (
+        ("GET", "/metrics"),
+        ("POST", "/-/reload"),
+        ("GET", "/teapot"),
+        ("GET", "/webhook"),
+        ("POST", "/api/v1/x"),
+    )
+    for method, path in others:
         assert await status(client, method, path) == 401
     refused = "alert_receiver_notifications_rejected_total reason=unauthorized"
     assert (await counted(client))[refused] == 0
@@ -407,7 +417,7 @@ async def test_only_what_may_have_been_an_alert_is_a_refused_notification(client
         assert await status(client, method, path) == 401
     samples = await counted(client)
     assert samples[refused] == 4
-    assert failures(samples) == {"missing": 8}
+    assert failures(samples) == {"missing": 9}
 
 
 class Door:

@@ -269,11 +269,88 @@ async def test_what_is_no_http_is_refused_in_one_log_line_without_its_bytes(
     writer.close()
     assert answer.startswith(b"HTTP/1.0 400")
     assert answer.endswith(b"\r\n\r\nnot HTTP as it should be\n")
-    [record] = [record for record in caplog.records if record.name == "receiver.web"]
-    assert "secret-teapot" not in record.getMessage()
+    [record] = [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")]
+    assert (record.levelname, record.getMessage()) == ("WARNING", "a request is not HTTP as it should be")
+    assert record.__dict__["peer"] == "127.0.0.1"
+    assert "secret-teapot" not in str(vars(record))
     assert record.exc_info is None
     assert record.__dict__["error"] == "BadHttpMessage"
     assert (await scrape(client))["alert_receiver_notifications_rejected_total reason=bad_http"] == 1
+
+
+async def test_tls_where_none_is_spoken_is_said_in_the_log(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection(*asked(receiver))
+    writer.write(bytes.fromhex("16030100c8010000c40303") + b"\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.0 400")
+    writer.close()
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage() == "a request is not HTTP as it should be"
+
+
+@pytest.mark.parametrize(
+    "request_line", ["GET /-/healthy", "GET /nowhere", "PUT /webhook", "POST /webhook", "GET /api/v1/nowhere", "teapot"]
+)
+async def test_no_answer_tells_a_version(receiver: Receiver, request_line: str) -> None:
+    head = (await asked_once(receiver, f"{request_line} HTTP/1.1\r\nHost: x\r\n")).partition(b"\r\n\r\n")[0]
+    told = [line for line in head.split(b"\r\n") if line.startswith(b"Server:")]
+    assert told == [b"Server: alert-receiver"]
+    assert b"aiohttp" not in head
+
+
+async def test_the_log_says_who_has_sent_what_was_refused_and_where_to(
+    client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client.post("/webhook/teapot", data=b"teapot") as response:
+        assert response.status == 400
+    [record] = [record for record in caplog.records if record.getMessage() == "notification refused"]
+    assert (record.__dict__["path"], record.__dict__["peer"]) == ("/webhook/{channel}", "127.0.0.1")
+
+
+async def test_the_log_says_who_has_sent_an_alert_that_is_not_readable(
+    client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client.post("/webhook", data=b'{"alerts":[0]}') as response:
+        assert response.status == 200
+    [record] = [record for record in caplog.records if "can't be read as sent" in record.getMessage()]
+    assert record.__dict__["peer"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        ("POST", "/api/v1/teapot", 404, '{"error":"not found"}\n'),
+        ("PUT", "/api/v1/messages", 405, '{"error":"method not allowed (allowed: GET,HEAD)"}\n'),
+        ("POST", "/-/teapot", 404, "not found\n"),
+        ("PUT", "/-/reload", 405, "method not allowed (allowed: POST)\n"),
+    ],
+)
+async def test_an_operators_slip_is_no_refused_notification(
+    client: aiohttp.ClientSession,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
+    status: int,
+    said: str,
+) -> None:
+    async with client.request(method, path, data=b"{}") as response:
+        assert (response.status, await response.text()) == (status, said)
+        assert response.content_type == ("application/json" if path.startswith("/api/") else "text/plain")
+        assert ("Allow" in response.headers) == (status == 405)
+    assert (await scrape(client))["alert_receiver_notifications_rejected_total reason=wrong_path"] == 0
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/alerts", "/api/v2/alerts"])
+async def test_a_prometheus_that_takes_us_for_an_alertmanager_is_not_lost_in_silence(
+    client: aiohttp.ClientSession, path: str
+) -> None:
+    async with client.post(path, data=b"[]") as response:
+        assert response.status == 404
+        assert "POST /webhook" in await response.text()
+    assert (await scrape(client))["alert_receiver_notifications_rejected_total reason=wrong_path"] == 1
 
 
 async def test_a_notification_to_a_wrong_path_is_not_lost_in_silence(
