@@ -119,7 +119,17 @@ async def test_no_crash_tells_a_credential_at_any_level(
         assert there.leaks() == []
 
 
-@pytest.mark.parametrize("broken", ["channels", "stray", "task"])
+async def test_a_channels_crash_is_told_by_type_and_place_alone_so_that_no_scrubber_is_needed(
+    canaries: Canaries, tmp_path: Path
+) -> None:
+    sabotage = ["scrubber", "channels"]
+    async with house(tmp_path, canaries, mail=[("", "")], slack=[""], sabotage=sabotage) as there:
+        await crash(there, "channels")
+        assert [leak for leak in there.leaks() if leak.startswith("stderr")] == []
+        assert any("sending broke" in line for line in there.program.stderr)
+
+
+@pytest.mark.parametrize("broken", ["stray", "task"])
 async def test_with_the_scrubber_switched_off_a_crash_tells_credentials(
     broken: str, canaries: Canaries, tmp_path: Path
 ) -> None:

@@ -44,7 +44,7 @@ def problems(folder: Path, *lines: str | bytes) -> list[str]:
             "does not say what happens; exactly one of notification, outage, reject, mute, reload, restart, clock",
         ),
         (f'{{{AT}, "restart": true, "clock": "+1h"}}', "says several things: restart, clock; exactly one of "),
-        (f'{{{AT}, "restart": true, "chanel": "ops"}}', "chanel: unknown key; there is: at, restart"),
+        (f'{{{AT}, "restart": true, "chanel": "ops"}}', "chanel: unknown key; there are: at, restart"),
         (f'{{{AT}, "notification": {BODY}, "chanel": "ops"}}', 'chanel: unknown key; did you mean "channel"?'),
         (f'{{{AT}, "notification": {BODY}, "channel": 7}}', "channel: must be a text"),
         (f'{{{AT}, "notification": {{}}}}', "notification: $.alerts: missing; has Alertmanager's `payload:` option"),
