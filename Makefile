@@ -19,7 +19,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: $(VENV)/installed ## see it work: alerts in, mails and Slack messages out, half a minute
 	@$(BIN)/alert-receiver demo
 
-test: $(VENV)/installed ## run the tests, about five minutes
+test: $(VENV)/installed ## run the tests, about seven minutes
 	@$(BIN)/python -m pytest
 
 prove: $(VENV)/installed ## run the long proofs; their figures go to docs/proofs.md
