@@ -34,8 +34,9 @@ fmt: $(VENV)/installed ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/installed ## measure durable webhooks a second, memory, start-up
+bench: $(VENV)/installed ## measure webhooks and messages a second, CPU, memory, start-up
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench_messages
 
 lock: ## pin the dependencies anew, with hashes and without download addresses (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

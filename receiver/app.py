@@ -16,19 +16,16 @@ from typing import Any, TextIO
 from aiohttp import web
 
 from receiver.access import Token
-from receiver.channels.console import ConsoleChannel
-from receiver.channels.email import EmailChannel
-from receiver.channels.slack import SlackChannel
 from receiver.config.credentials import Fingerprint
-from receiver.config.destinations import ConsoleDestination, Destination, EmailDestination, SlackDestination
+from receiver.config.destinations import Destination
 from receiver.config.loading import Loaded
 from receiver.config.tokens import tokens
 from receiver.core.content import NoticeKind
 from receiver.core.policy import Policy
-from receiver.dispatch import Dispatcher, Outlet
-from receiver.messages import console, email, slack
+from receiver.dispatch import Dispatcher
 from receiver.metrics import Metrics
 from receiver.notifier import Notifier
+from receiver.outlets import outlet
 from receiver.reload import Dispatchers, PolicyInForce, Reloader
 from receiver.store.connect import Store, Tx
 from receiver.store.writer import Writer, WriterWatch
@@ -152,7 +149,8 @@ async def running(
             sweeper.wake(settled.sweep_at)
 
         def dispatcher(destination: Destination) -> Dispatcher:
-            made = outlet(destination, stdout)
+            failed = metrics.template_failures.labels(destination.name).inc
+            made = outlet(destination, stdout, failed)
             metrics.add_channel(destination.name, made.channel.reasons)
             return Dispatcher(made, writer, policy, metrics, clock, heed=heed)
 
@@ -241,29 +239,6 @@ def _watch(policy: PolicyInForce, metrics: Metrics, trouble: Callable[[], None])
             trouble()
 
     return WriterWatch(committed, failed)
-
-
-def outlet(destination: Destination, stdout: TextIO) -> Outlet:
-    """The channel of a destination, with the rendering that it carries."""
-    match destination:
-        case SlackDestination():
-            return Outlet(SlackChannel(destination.name, webhook_url=destination.webhook_url), slack.render)
-        case EmailDestination():
-            channel = EmailChannel(
-                destination.name,
-                sender=destination.sender,
-                recipients=destination.recipients,
-                host=destination.host,
-                port=destination.port,
-                security=destination.security,
-                username=destination.username,
-                password=destination.password,
-                ca_file=destination.ca_file,
-                timeout=destination.timeout,
-            )
-            return Outlet(channel, email.render)
-        case ConsoleDestination():
-            return Outlet(ConsoleChannel(destination.name, stdout), console.render)
 
 
 def _why(error: OSError) -> str:

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,13 +12,14 @@ from pathlib import Path
 import click
 import uvloop
 
-from receiver import __version__, logs, simulate, trial
-from receiver.app import CannotListen, Settings, serve
+from receiver import __version__, logs, render, simulate, trial
+from receiver.app import CannotListen, Settings, serve, wall_clock
 from receiver.config import loading, schema
 from receiver.config.loading import Loaded
 from receiver.config.problems import ConfigError, Problem
 from receiver.config.resolve import destinations, resolve
 from receiver.config.tokens import tokens
+from receiver.parameters import Address, Instant, Size
 from receiver.redaction import scrub
 from receiver.reload import report
 from receiver.store.connect import StoreUnavailable
@@ -29,39 +29,6 @@ log = logging.getLogger(__name__)
 # A file that is something else altogether is wrong in every line.
 PROBLEMS_SHOWN = 30
 LEVELS = ("debug", "info", "warn", "error")
-SIZE_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes as people write it: ``64MiB``."""
-
-    name = "size"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number of bytes."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", value)
-        if match is None or match[2] not in SIZE_UNITS or int(match[1]) == 0:
-            self.fail(f"{value!r} is not a size; write it like 64MiB", param, ctx)
-        return int(match[1]) * SIZE_UNITS[match[2]]
-
-
-class Address(click.ParamType[tuple[str, int]]):
-    """Where to listen: ``host:port``, ``[::1]:9095``, or ``:9095`` for every interface."""
-
-    name = "address"
-
-    def convert(
-        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        """Host (empty for every interface) and port (0 for a free one)."""
-        if isinstance(value, tuple):
-            return value
-        host, colon, port = value.rpartition(":")
-        if not colon or not port.isdecimal() or int(port) > 65535:
-            self.fail(f"{value!r} is not an address; write it like 127.0.0.1:9095", param, ctx)
-        return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -269,21 +236,6 @@ def demo_command(keep: bool) -> None:
     uvloop.run(tell(keep=keep))
 
 
-class Instant(click.ParamType[int]):
-    """A time as RFC 3339 has it, in UTC milliseconds."""
-
-    name = "time"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The instant."""
-        if isinstance(value, int):
-            return value
-        try:
-            return simulate.instant(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time; write it like 2026-11-20T21:00:00Z", param, ctx)
-
-
 @main.command("simulate", short_help="Show what would be sent, and when.")
 @click.argument("events", type=click.Path(allow_dash=True, path_type=Path))
 @click.option(
@@ -319,3 +271,41 @@ def simulate_command(events: Path, config_file: Path | None, output: str, until:
         sys.exit(1)
     for line in simulate.WRITERS[output](simulation):
         click.echo(line)
+
+
+@main.command("render", short_help="Show what a channel would say of a notification.")
+@click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
+@click.option("--config.file", "config_file", type=click.Path(path_type=Path), required=True, help="The configuration.")
+@click.option("--channel", "name", required=True, help="The channel, by name or alias.")
+@click.option(
+    "--part",
+    type=click.Choice((*render.PARTS, "all")),
+    default="all",
+    show_default=True,
+    help="Only this part, just as it is; all: for people to read.",
+)
+def render_command(file: Path, config_file: Path, name: str, part: str) -> None:
+    """Show what a channel would say of a notification, by its own templates or the built-in rendering.
+
+    FILE (- for stdin) is the body of a webhook request, taken as if it came to /webhook/CHANNEL now; what has resolved
+    counts as told before. Nothing waits, nothing is sent, no secret is read.
+    """
+    _only_results()
+    try:
+        channel = render.find(loading.load(config_file, None).config, name)
+        shown = render.show(channel, render.body(file), wall_clock(), part)
+    except ConfigError as error:
+        _complain(error.problems)
+        sys.exit(1)
+    except render.UnknownChannel as error:
+        raise click.BadParameter(str(error), param_hint="--channel") from None
+    except render.NoSuchPart as error:
+        raise click.BadParameter(str(error), param_hint="--part") from None
+    except render.Nothing as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    for text in shown.texts:
+        click.echo(text)
+    for problem in shown.problems:
+        click.echo(f"{problem}; the built-in form goes out instead", err=True)
+    sys.exit(1 if shown.problems else 0)

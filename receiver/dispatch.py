@@ -39,10 +39,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """A channel, and how its messages are rendered."""
+    """A channel, and how its messages are rendered; ``close`` lets go of what rendering keeps."""
 
     channel: Channel
     render: Callable[[Content], Rendered]
+    close: Callable[[], None] = lambda: None
 
 
 class Dispatcher:
@@ -102,6 +103,7 @@ class Dispatcher:
         try:
             await self._run()
         finally:
+            self._outlet.close()
             try:
                 await self._end_look_out()
             finally:
@@ -169,13 +171,13 @@ class Dispatcher:
         if not claimed.plain:
             try:
                 rendered = self._outlet.render(content)
-                return rendered, channel.build(rendered, content.uid, at)
+                return rendered, channel.build(rendered, content.uid, at, content.thread)
             except Exception as error:
                 # Whatever is wrong with one rendering, its alerts are told.
                 said = {"channel": self.name} | unspoken(error)
                 log.error("rendering failed, sending the plainest form", extra=said)
         rendered = plain.render(content, plain.REFUSED if claimed.plain else plain.BROKEN)
-        return rendered, channel.build(rendered, content.uid, at)
+        return rendered, channel.build(rendered, content.uid, at, content.thread)
 
     async def _attempt(self, repeat: Repeat) -> None:
         # An attempt is a look as well.
@@ -201,6 +203,7 @@ class Dispatcher:
             took=int(took * 1000),
             answers={} if failure else _answers(repeat, receipt),
             code=receipt.code,
+            thread=receipt.thread,
             failure=failure,
             jitter=self._jitter(),
         )

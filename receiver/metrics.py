@@ -68,6 +68,9 @@ class Metrics:
         self.messages_sent = self._counter("messages_sent", "Messages that a provider took.", "channel", "kind")
         self.attempts = self._counter("delivery_attempts", "Delivery attempts by their result.", "channel", "result")
         self.failures = self._counter("delivery_failures", "Failed delivery attempts.", "channel", "reason")
+        self.template_failures = self._counter(
+            "template_failures", "Messages in the built-in form because the channel's own template failed.", "channel"
+        )
         self.throttled = self._counter(
             "messages_throttled", "Times that a message which was due began to wait for a token.", "channel"
         )
@@ -119,6 +122,7 @@ class Metrics:
             self.messages_sent.labels(name, kind)
         for result in ATTEMPT_RESULTS:
             self.attempts.labels(name, result)
+        self.template_failures.labels(name)
         self.throttled.labels(name)
         self.recipients_refused.labels(name)
         self.delivery_duration.labels(name)

@@ -10,15 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from receiver.app import outlet, wall_clock
+from receiver.app import wall_clock
 from receiver.channels.base import Channel, DeliveryError, Receipt, Refusal
-from receiver.config.destinations import ConsoleDestination, Destination, EmailDestination, SlackDestination
+from receiver.config.destinations import (
+    BroughtDestination,
+    ConsoleDestination,
+    Destination,
+    EmailDestination,
+    SlackBotDestination,
+    SlackDestination,
+)
 from receiver.config.resolve import destinations, resolve
 from receiver.config.types import Config
 from receiver.core.content import Notice
 from receiver.core.retrying import Failure, FailureClass
 from receiver.messages import failures, notice
 from receiver.messages.wording import duration
+from receiver.outlets import outlet
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +132,7 @@ def _message(target: Target, uid: str, at: int) -> Notice:
 def _taken(target: Target, receipt: Receipt) -> Finding:
     code = receipt.code
     match target.destination:
-        case SlackDestination():
+        case SlackDestination() | SlackBotDestination():
             return Finding(f"Slack took the message (HTTP {code})")
         case EmailDestination(recipients=recipients):
             whole = len(recipients)
@@ -132,6 +140,8 @@ def _taken(target: Target, receipt: Receipt) -> Finding:
             return Finding(f"the mail server took the message{who} (SMTP {code})")
         case ConsoleDestination():
             return Finding("the message is printed above")
+        case BroughtDestination():
+            return Finding("the provider took the message" + ("" if code is None else f" (code {code})"))
 
 
 def _refused(refusal: Refusal) -> Finding:
@@ -147,11 +157,15 @@ def _reached(destination: Destination) -> str:
     match destination:
         case SlackDestination():
             return "Slack knows the webhook"
+        case SlackBotDestination(channel=channel):
+            return f"Slack knows the bot (whether it may write to {channel}, only send-test shows)"
         case EmailDestination(security=security, username=username):
             login = "without a login" if username is None else "logged in"
             return f"connected to {destination.host}, port {destination.port}, {ENCRYPTED[security]}, {login}"
         case ConsoleDestination():
             return "prints to stdout"
+        case BroughtDestination():
+            return "its own check found nothing wrong"
 
 
 def _failed(target: Target, error: Exception) -> Finding:

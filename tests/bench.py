@@ -43,19 +43,21 @@ def bodies(alerts: int, count: int, *, first: int = 0, status: str = "firing") -
 
 
 @contextmanager
-def server(*arguments: str, folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
-    """A server process: its port, the process, and how many seconds it took until it answered."""
+def server(
+    *command: str, folder: Path, listening: str = r"http://127\.0\.0\.1:(\d+)"
+) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
+    """A server process: its port, the process, and how many seconds it took until it said that it is ``listening``."""
     began = time.perf_counter()
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            command,
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=log,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         )
     try:
-        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", (folder / "server.log").read_text())):
+        while not (found := re.search(listening, (folder / "server.log").read_text())):
             if process.poll() is not None:
                 raise RuntimeError((folder / "server.log").read_text())
             time.sleep(0.005)
@@ -66,13 +68,13 @@ def server(*arguments: str, folder: Path) -> Iterator[tuple[int, subprocess.Pope
 
 
 @contextmanager
-def receiver() -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
-    """A receiver with two channels and a fresh store."""
+def receiver(configuration: str = CONFIGURATION) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
+    """A receiver with a fresh store."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "bench.yml").write_text(CONFIGURATION)
+        (folder / "bench.yml").write_text(configuration)
         options = ("serve", "--config.file=bench.yml", "--web.listen-address=127.0.0.1:0")
-        with server("receiver", *options, folder=folder) as running:
+        with server(sys.executable, "-m", "receiver", *options, folder=folder) as running:
             yield running
 
 
@@ -118,8 +120,10 @@ def main() -> None:
     say(f"{'alerts a body':>13} {'bare':>8} {'fresh':>14} {'HA duplicates':>14} {'resolves':>14} {'aim':>6}\n")
     for alerts, count in COUNTS.items():
         fresh = bodies(alerts, count)
-        with tempfile.TemporaryDirectory() as name, server("tests.bench", "bare", folder=Path(name)) as (port, _, _):
-            bare_rate = measured(port, fresh)
+        with tempfile.TemporaryDirectory() as name:
+            handler = server(sys.executable, "-m", "tests.bench", "bare", folder=Path(name))
+            with handler as (port, _, _):
+                bare_rate = measured(port, fresh)
         with receiver() as (port, _, _):
             rates = [measured(port, fresh), measured(port, fresh)]
             rates.append(measured(port, bodies(alerts, count, status="resolved")))

@@ -29,7 +29,7 @@ class Obedient:
         self.sent: list[tuple[bytes, tuple[str, ...]]] = []
         self.attempted = asyncio.Event()
 
-    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
+    def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         return f"{uid}: {rendered.text}".encode()
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:

@@ -46,7 +46,7 @@ class Held:
         self.going_on = asyncio.Event()
         self.closed = asyncio.Event()
 
-    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
+    def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         return rendered.text.encode()
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:

@@ -20,6 +20,7 @@ from receiver.demo.slack_endpoint import SlackEndpoint
 from receiver.dispatch import Outlet
 from receiver.messages import console
 from tests.end_to_end.processes import Finished, Program, command
+from tests.slack_workspace import TOKEN, Workspace
 from tests.smtp_server import DROP, HANG, SmtpServer
 
 PASSWORD = "right-horse-battery-staple"
@@ -301,6 +302,49 @@ async def test_deep_connects_and_logs_in_and_sends_nothing(
     assert sorted(os.listdir(tmp_path)) == before
 
 
+@pytest.fixture
+async def workspace(tmp_path: Path) -> AsyncIterator[Workspace]:
+    """A Slack workspace, and a configuration with its bot as the only channel."""
+    running = Workspace()
+    await running.start()
+    bot = {"name": "ops", "type": "slack", "bot_token": TOKEN, "channel": "#ops", "api_url": running.url}
+    (tmp_path / FILE).write_text(yaml.safe_dump({"channels": [bot]}))
+    yield running
+    await running.stop()
+
+
+async def test_a_bot_is_tried_without_a_message_and_with_one(workspace: Workspace, run: Run) -> None:
+    deep = await run(*DEEP)
+    assert (deep.code, deep.stderr) == (0, "")
+    assert (
+        "    ops (slack_bot): Slack knows the bot (whether it may write to #ops, only send-test shows)\n" in deep.stdout
+    )
+    assert workspace.messages == []
+
+    sent = await run(*SEND_TEST)
+    assert (sent.code, sent.stderr) == (0, "")
+    assert "    Slack took the message (HTTP 200)\n" in sent.stdout
+    [text] = workspace.view("ops")
+    assert "If you read this, the channel ops works" in text
+    for words in (TOKEN, "Acme", "canary"):
+        assert words not in deep.stdout + sent.stdout
+
+
+async def test_what_is_wrong_with_a_bot_is_told_with_what_to_do(workspace: Workspace, run: Run) -> None:
+    workspace.place("ops").member = False
+    assert (
+        "FAILED: the bot is not a member of the Slack channel; invite the bot to it in Slack (/invite)\n"
+        in (await run(*SEND_TEST)).stdout
+    )
+
+    workspace.revoked = True
+    failed = await run(*DEEP)
+    assert failed.code == 1
+    assert (
+        "    ops (slack_bot): FAILED: the bot's token was revoked; check the bot's token (bot_token, " in failed.stdout
+    )
+
+
 async def test_deep_tells_every_fault_of_every_file(
     write: Write, run: Run, tmp_path: Path, slack: SlackEndpoint, nobody: int
 ) -> None:
@@ -348,7 +392,7 @@ class Stub:
         self._does = does
         self.closed = False
 
-    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
+    def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         return b""
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:

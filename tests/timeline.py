@@ -156,10 +156,12 @@ class Timeline:
         sent: Repeat,
         failure: Failure | None = None,
         answers: Mapping[str, tuple[Answer, int | None]] | None = None,
+        thread: str | None = None,
     ) -> Settled:
         """An attempt has ended."""
+        attempt = Attempt(sent, self.now, 5, dict(answers or {}), 250, failure, thread=thread)
         with self.store.write() as tx:
-            return settle(tx, Attempt(sent, self.now, 5, dict(answers or {}), 250, failure), self.policy, self.now)
+            return settle(tx, attempt, self.policy, self.now)
 
     def redeliver(self, uid: str) -> Redelivered:
         """Somebody wants what died with the message to be told after all."""
@@ -180,13 +182,16 @@ class Timeline:
         self.settle(self.fix(claimed))
         return claimed.incidents
 
-    def send(self, name: str = "ops") -> Content | Rest:
-        """Claim, and where there is a message, deliver it: its content, or how long the channel rests."""
+    def send(self, name: str = "ops", thread: str | None = None) -> Content | Rest:
+        """Claim, and where there is a message, deliver it: its content, or how long the channel rests.
+
+        ``thread`` is what the channel says for later messages of the group to belong to this one.
+        """
         claimed = self.claim(name)
         if isinstance(claimed, Rest):
             return claimed
         assert isinstance(claimed, Claimed)
-        self.settle(self.fix(claimed))
+        self.settle(self.fix(claimed), thread=thread)
         return claimed.content
 
     def books(self) -> Books:

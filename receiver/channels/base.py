@@ -51,10 +51,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The provider took the message, for every recipient not in ``refusals``."""
+    """The provider took the message, for every recipient not in ``refusals``.
+
+    ``thread`` is how the channel finds the message again that later ones of its groups belong to; None where the
+    message's own ``uid`` is enough, or it belongs to an earlier one itself.
+    """
 
     code: int | None = None
     refusals: tuple[Refusal, ...] = field(default=())
+    thread: str | None = None
 
 
 class Channel(Protocol):
@@ -72,11 +77,12 @@ class Channel(Protocol):
     def reasons(self) -> Collection[str]:
         """Every reason that its failures can have: the values of a metric's label."""
 
-    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
+    def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         """The exact bytes that go to the provider, now and in every repetition.
 
-        ``uid`` is the message's own id (letters and digits), ``at`` its time in UTC milliseconds. Holds no
-        credential: the bytes are stored.
+        ``uid`` is the message's own id (letters and digits), ``at`` its time in UTC milliseconds. ``thread`` is a
+        Receipt's, or the ``uid`` of the message that began the group's thread; another channel of this name, before a
+        change of the configuration, may have said it. Holds no credential: the bytes are stored.
         """
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:

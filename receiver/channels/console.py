@@ -28,7 +28,7 @@ class ConsoleChannel:
         self.name = name
         self._stream = stream
 
-    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
+    def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         """The subject and the text, UTF-8."""
         return f"{rendered.subject}\n\n{rendered.text.strip()}\n\n".encode()
 

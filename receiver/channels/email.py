@@ -12,15 +12,14 @@ import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.header import Header
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Literal
 
 import aiosmtplib
 
-from receiver.channels import smtp_replies
+from receiver.channels import mime, smtp_replies
 from receiver.channels.base import COMMON_REASONS, Receipt, Refusal, misconfigured
 from receiver.channels.smtp_replies import AUTH_WANTED, SERVICE_CLOSING, all_refused, final_for_a_recipient, judge
 from receiver.core.content import Rendered
@@ -49,6 +48,9 @@ START_MAIL_INPUT = 354
 
 UNKNOWN_COMMAND = frozenset({500, 502})
 """Replies to EHLO of a server that knows HELO alone (RFC 5321, 3.2)."""
+
+# A message's uid; another channel of this name may have had threads of another kind.
+_UID = re.compile("[0-9A-Za-z]+")
 
 REASONS = (
     COMMON_REASONS
@@ -84,7 +86,8 @@ class EmailChannel:
         """
         self.name = name
         self.recipients: Sequence[str] = recipients
-        self._sender = sender
+        self._address = parseaddr(sender)[1]
+        self._from = mime.mailbox("From", sender)
         self._host = host
         self._port = port
         self._security = security
@@ -96,21 +99,26 @@ class EmailChannel:
         self._idle: asyncio.TimerHandle | None = None
         self._turn = asyncio.Lock()
 
-    def build(self, rendered: Rendered, uid: str, at: int) -> bytes:
+    def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         """The mail; the same arguments give the same bytes, all of them 7-bit and every line short enough."""
-        _, address = parseaddr(self._sender)
-        mail = EmailMessage(policy=SMTP)
-        mail["From"] = self._sender
-        mail["To"] = ", ".join(self.recipients)
-        mail["Subject"] = rendered.subject
-        mail["Date"] = format_datetime(datetime.fromtimestamp(at // 1000, UTC))
-        mail["Message-ID"] = f"<{uid}@{address.rpartition('@')[2]}>"
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notices in return
-        mail.set_content(rendered.text, cte=_transfer_encoding(rendered.text))
-        mail.add_alternative(rendered.html, subtype="html", cte=_transfer_encoding(rendered.html))
-        # "=_" occurs in neither encoding (RFC 2045, 6.7), so no text can hold the boundary.
-        mail.set_boundary(f"=_{uid}")
-        return mail.as_bytes()
+        headers: dict[str, str | Header] = {
+            "From": self._from,
+            "To": Header(", ".join(self.recipients), header_name="To"),
+            "Subject": mime.words("Subject", rendered.subject),
+            "Date": format_datetime(datetime.fromtimestamp(at // 1000, UTC)),
+            "Message-ID": self._message_id(uid),
+            # No vacation notices in return: RFC 3834, 5, and for Exchange [MS-OXCMAIL] 2.1.3.2.20, where "All" would
+            # suppress the reports of mails that could not be delivered, too.
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "OOF, AutoReply",
+        }
+        if thread is not None and _UID.fullmatch(thread):
+            # RFC 5322, 3.6.4. All refer to the first: of the others any may have been deleted.
+            headers["In-Reply-To"] = headers["References"] = self._message_id(thread)
+        return mime.mail(headers, f"=_{uid}", text=rendered.text, html=rendered.html)
+
+    def _message_id(self, uid: str) -> str:
+        return f"<{uid}@{self._address.rpartition('@')[2]}>"
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
         """Hand over exactly these bytes. Raises DeliveryError unless at least one recipient was accepted."""
@@ -227,7 +235,7 @@ class EmailChannel:
     async def _envelope(
         self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]
     ) -> tuple[aiosmtplib.protocol.SMTPProtocol, tuple[Refusal, ...]]:
-        await smtp.mail(parseaddr(self._sender)[1])
+        await smtp.mail(self._address)
         refusals, errors = [], []
         for address in recipients:
             try:
@@ -270,10 +278,3 @@ async def _greet(smtp: aiosmtplib.SMTP) -> None:
 def stuffed(payload: bytes) -> bytes:
     """The mail as DATA carries it: a dot more on lines that begin with one, and the final dot (RFC 5321, 4.5.2)."""
     return re.sub(rb"(?m)^\.", b"..", payload) + b".\r\n"
-
-
-def _transfer_encoding(text: str) -> str:
-    """The shorter of the two 7-bit encodings: quoted-printable makes three bytes of each that it escapes."""
-    data = text.encode()
-    escaped = sum(byte > 126 or byte == ord("=") for byte in data)
-    return "base64" if 6 * escaped > len(data) else "quoted-printable"

@@ -1,7 +1,7 @@
 """Reading secrets from where the configuration says they are: each ``x`` has the twins ``x_file`` and ``x_env``."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
@@ -24,7 +24,9 @@ class Rotation:
         self.values = tuple(Secret(line) for line in dict.fromkeys(lines) if line)
 
 
-SECRETS: Mapping[str, type[Secret] | type[Rotation]] = {
+Secrets = Mapping[str, type[Secret] | type[Rotation]]
+
+SECRETS: Secrets = {
     "webhook_url": Secret,
     "password": Secret,
     "bot_token": Secret,
@@ -75,22 +77,25 @@ class Reader:
         self._folder = folder
         self._environ = environ
 
-    def read(self, data: dict[str, Any]) -> None:
-        """Put each secret that can be had as a Secret under its own key, and make the paths of certificates whole."""
+    def read(self, data: dict[str, Any], secrets: Callable[[object], Secrets] = lambda _type: SECRETS) -> None:
+        """Put each secret that can be had as a Secret under its own key, and make the paths of certificates whole.
+
+        ``secrets`` tells which there are in a section, by its ``type``, if any.
+        """
         for path, section in _sections(data):
-            for name in SECRETS:
-                self._read(name, section, path)
+            for name, kind in secrets(section.get("type")).items():
+                self._read(name, kind, section, path)
             if isinstance(section.get("ca_file"), str):
                 section["ca_file"] = self._certificates(section["ca_file"], (*path, "ca_file"))
 
-    def _read(self, name: str, section: dict[str, Any], path: Path) -> None:
+    def _read(self, name: str, kind: type[Secret] | type[Rotation], section: dict[str, Any], path: Path) -> None:
         given = [key for key in twins(name) if isinstance(section.get(key), str)]
         if len(given) > 1:
             self.findings.append(
                 Finding((*path, given[1]), f"is given beside {given[0]}", "exactly one of them says it")
             )
         elif given and (text := self._text(given[0], section[given[0]], path)):
-            section[name] = SECRETS[name](text)
+            section[name] = kind(text)
 
     def _certificates(self, name: str, path: Path) -> str:
         """The file's whole path, once it is seen to hold certificates."""
@@ -162,7 +167,7 @@ class Unopened(Reader):
         return name
 
     def _text(self, key: str, value: str, path: Path) -> str | None:
-        return value if key in SECRETS else None
+        return None if key.endswith(("_file", "_env")) else value
 
 
 def twins(name: str) -> tuple[str, str, str]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from receiver.config import durations
+from receiver.config import durations, kinds
 from receiver.config.credentials import Rotation
 from receiver.config.durations import Duration
 from receiver.config.problems import Finding, Path
-from receiver.config.types import CHANNEL_TYPES, AnyChannel, Config
+from receiver.config.types import Channel, Config, ConsoleChannel
 from receiver.secret import Secret
 
 
@@ -26,7 +26,7 @@ class Draft:
 
     data: Mapping[str, Any]
     config: Config
-    channels: Mapping[int, AnyChannel]
+    channels: Mapping[int, Channel]
     doubtful: frozenset[str | int]
 
     def written(self, *path: str | int) -> bool:
@@ -37,6 +37,10 @@ class Draft:
                 return False
             value = value[part]
         return True
+
+    def whole(self) -> Config:
+        """The configuration of a document without mistakes."""
+        return msgspec.structs.replace(self.config, channels=tuple(self.channels.values()))
 
     def names(self) -> dict[str, int]:
         """The names and aliases of all channels, those with mistakes too, each with its first channel's place."""
@@ -82,16 +86,27 @@ _STAND_INS = {"name": "unnamed", "to": ["nobody@example.com"], "from": "nobody@e
 
 def draft(written: Mapping[str, Any], sound: dict[str, Any], amiss: Collection[Finding]) -> Draft:
     """What there is of the document ``written`` once it is ``sound``: without what was found ``amiss``."""
-    channels: dict[int, AnyChannel] = {}
+    channels: dict[int, Channel] = {}
     for i, channel in enumerate(sound.get("channels", ())):
         # One without a type, or that is no mapping, has been told of already.
         with suppress(msgspec.ValidationError, LookupError, TypeError):
-            kind = CHANNEL_TYPES[channel["type"]]
-            stand_ins = {key: _STAND_INS[key] for key in _STAND_INS if key in kind.__struct_encode_fields__}
-            channels[i] = convert({**stand_ins, **channel}, kind)
+            if struct := kinds.struct(channel["type"]):
+                channels[i] = _channel(channel, struct)
     # The channels are looked at one by one; the configuration as a whole only has to have one.
-    config = convert({**sound, "channels": [{"type": "console", "name": "none"}]}, Config)
+    config = convert({**sound, "channels": [{"name": "none"}]}, Config)
     return Draft(written, config, channels, frozenset(finding.path[0] for finding in amiss))
+
+
+def _channel(data: dict[str, Any], struct: type[Channel]) -> Channel:
+    required = [field.encode_name for field in msgspec.structs.fields(struct) if field.required]
+    stand_ins = {key: _STAND_INS[key] for key in required if key in _STAND_INS}
+    with suppress(msgspec.ValidationError):
+        channel: Channel = convert({**stand_ins, **data}, struct)
+        return channel
+    # It lacks what only the package knows that brings its type: the rest is still looked at, as of any channel.
+    common = {key: value for key, value in data.items() if key in Channel.__struct_encode_fields__}
+    plain: Channel = convert({"name": _STAND_INS["name"], **common}, ConsoleChannel)
+    return plain
 
 
 def without(data: dict[str, Any], amiss: Collection[Finding]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from receiver.config.types import AnyChannel, Defaults, EmailChannel, Section, Smtp
+from receiver.config.types import Channel, Defaults, EmailChannel, Section, Smtp
 
 _Base = TypeVar("_Base", bound=Section)
 
 
-def settings(defaults: Defaults, channel: AnyChannel) -> Defaults:
+def settings(defaults: Defaults, channel: Channel) -> Defaults:
     """All settings of a channel."""
     return _overridden(defaults, channel)
 
@@ -20,6 +20,6 @@ def smtp(common: Smtp, channel: EmailChannel) -> Smtp:
     return _overridden(common, channel)
 
 
-def _overridden(base: _Base, channel: AnyChannel) -> _Base:
+def _overridden(base: _Base, channel: Channel) -> _Base:
     given = {name: getattr(channel, name) for name in base.__struct_fields__}
     return msgspec.structs.replace(base, **{name: value for name, value in given.items() if value is not UNSET})

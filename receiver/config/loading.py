@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from receiver.config import advice, checks, not_yet, validation
+from receiver.config import advice, checks, kinds, not_yet, template_checks, template_files, validation
 from receiver.config.credentials import Fingerprint, Reader, Unopened
 from receiver.config.document import BadDocument, Document
-from receiver.config.draft import Draft, convert, draft, without
+from receiver.config.draft import Draft, draft, without
 from receiver.config.problems import ConfigError, Finding, Problem, spelled
 from receiver.config.types import Config, ConsoleChannel
 
@@ -34,7 +34,7 @@ def embedded() -> Loaded:
 
 
 def load(path: Path, environ: Mapping[str, str] | None) -> Loaded:
-    """Load the file with the secrets it names; ``environ`` has those of ``x_env`` keys.
+    """Load the file with the templates and the secrets it names; ``environ`` has those of ``x_env`` keys.
 
     None leaves the secrets in files and variables unread, for what sends nothing. Raises ConfigError with everything
     that is wrong.
@@ -42,33 +42,34 @@ def load(path: Path, environ: Mapping[str, str] | None) -> Loaded:
     document = _document(path)
     data = _mapping(path, document)
     reader = Unopened() if environ is None else Reader(path.parent, environ)
-    sound, drafted, found = _judged(data, reader, document.findings)
+    drafted, found = _judged(data, reader, document.findings, path.parent)
     if found:
         raise ConfigError(_problems(path, document, found))
     warnings = [*not_yet.warnings(data), *advice.findings(drafted)]
-    return Loaded(convert(sound, Config), tuple(_problems(path, document, warnings)), reader.files)
+    return Loaded(drafted.whole(), tuple(_problems(path, document, warnings)), reader.files)
 
 
 def judge(data: dict[str, Any]) -> Config | list[Finding]:
-    """The configuration that the data is, secrets in files and variables unread, else everything wrong with it."""
-    sound, _, found = _judged(data, Unopened())
-    if found:
-        return list(dict.fromkeys(found))
-    config: Config = convert(sound, Config)
-    return config
+    """The configuration that the data is, files and variables that it names unread, else everything wrong with it."""
+    drafted, found = _judged(data, Unopened())
+    return list(dict.fromkeys(found)) if found else drafted.whole()
 
 
 def _judged(
-    data: dict[str, Any], reader: Reader, amiss: Sequence[Finding] = ()
-) -> tuple[dict[str, Any], Draft, list[Finding]]:
-    """The data without its mistakes, as far as it could be read, and all of them; ``amiss`` was found before."""
+    data: dict[str, Any], reader: Reader, amiss: Sequence[Finding] = (), folder: Path | None = None
+) -> tuple[Draft, list[Finding]]:
+    """The data without its mistakes, as far as it could be read, and all of them; ``amiss`` was found before.
+
+    Without a ``folder`` that their paths start at, templates in files stay unread.
+    """
     unsound = validation.findings(data)
     sound = without(data, unsound)
-    reader.read(sound)
-    found = [*amiss, *unsound, *reader.findings]
+    reader.read(sound, kinds.secrets)
+    found = [*amiss, *unsound, *reader.findings, *template_files.read(sound, folder)]
     drafted = draft(data, sound, found)
     found += checks.findings(drafted)
-    return sound, drafted, found
+    found += template_checks.findings(drafted)
+    return drafted, found
 
 
 def _document(path: Path) -> Document:

@@ -13,12 +13,6 @@ _ACCEPTED = "accepted, but not in force yet"
 # By path, without indexes; ``*`` stands for ``defaults`` and ``channels``.
 NOT_YET = {
     "storage.retention": _ACCEPTED,
-    "channels.mention": _ACCEPTED,
-    "channels.templates": _ACCEPTED,
-    "channels.bot_token": _ACCEPTED,
-    "channels.bot_token_file": _ACCEPTED,
-    "channels.bot_token_env": _ACCEPTED,
-    "channels.channel": _ACCEPTED,
     "heartbeats": f"{_ACCEPTED}: nobody is told when one stays away",
     "reports": _ACCEPTED,
 }

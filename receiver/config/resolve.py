@@ -1,25 +1,33 @@
 """What follows from a configuration: the policy that decisions are made by, and where messages go."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
-from receiver.config import inherited, network
+from receiver.config import inherited, kinds, network
+from receiver.config.credentials import twins
 from receiver.config.destinations import (
+    BroughtDestination,
     ConsoleDestination,
     Destination,
     EmailDestination,
     Security,
+    SlackBotDestination,
     SlackDestination,
+    Templates,
 )
 from receiver.config.patterns import compile_pattern
-from receiver.config.types import AnyChannel, Config, ConsoleChannel, EmailChannel, Severity, SlackChannel
+from receiver.config.types import Channel, Config, ConsoleChannel, EmailChannel, Severity, SlackChannel
 from receiver.config.types import Throttle as ThrottleSection
 from receiver.core.matchers import Matcher, parse
 from receiver.core.policy import ChannelPolicy, Policy, SeverityScale, Throttle
 
 _T = TypeVar("_T")
+
+SLACK_API = "https://slack.com/api/"
 
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -55,13 +63,13 @@ def _severity(section: Severity) -> SeverityScale:
     )
 
 
-def _channel(config: Config, channel: AnyChannel, severity: SeverityScale) -> ChannelPolicy:
+def _channel(config: Config, channel: Channel, severity: SeverityScale) -> ChannelPolicy:
     settings = inherited.settings(config.defaults, channel)
     # Only the built-in "info" may be unknown here, where the levels are the user's own: then none is too low.
     known = severity.known(settings.min_severity)
     return ChannelPolicy(
         name=channel.name,
-        kind=str(channel.__struct_config__.tag),
+        kind=_kind(channel),
         alias=_or_none(channel.alias),
         matchers=_matchers(channel.matchers),
         min_severity=severity.rank(settings.min_severity) if known else 0,
@@ -78,7 +86,20 @@ def _channel(config: Config, channel: AnyChannel, severity: SeverityScale) -> Ch
         retry_for=int(settings.retry_for),
         fallback=None if channel.fallback is UNSET else _named(config, channel.fallback),
         fallback_after=int(settings.fallback_after),
+        mentions=_mentions(channel, severity),
     )
+
+
+def _kind(channel: Channel) -> str:
+    # A bot's messages have another form than a webhook's, and it fails for other reasons. Its token may be unread.
+    by_bot = isinstance(channel, SlackChannel) and any(getattr(channel, key) is not UNSET for key in twins("bot_token"))
+    return "slack_bot" if by_bot else str(channel.__struct_config__.tag)
+
+
+def _mentions(channel: Channel, severity: SeverityScale) -> dict[str, str]:
+    if not isinstance(channel, SlackChannel) or channel.mention is UNSET:
+        return {}
+    return {severity.levels[severity.rank(level)]: whom for level, whom in channel.mention.items()}
 
 
 def _named(config: Config, name: str) -> str:
@@ -95,15 +116,41 @@ def _throttle(throttle: ThrottleSection) -> Throttle:
     return Throttle(messages=throttle.messages, per=int(throttle.per), burst=burst)
 
 
-def _destination(config: Config, channel: AnyChannel) -> Destination:
+def _destination(config: Config, channel: Channel) -> Destination:
     match channel:
         case SlackChannel():
-            assert channel.webhook_url is not UNSET, "loading has seen to it"
-            return SlackDestination(channel.name, channel.webhook_url)
+            return _slack(channel)
         case EmailChannel():
             return _email(config, channel)
         case ConsoleChannel():
-            return ConsoleDestination(channel.name)
+            return ConsoleDestination(channel.name, _templates(channel))
+        case _:
+            return _brought(channel)
+
+
+def _brought(channel: Channel) -> BroughtDestination:
+    brought = kinds.find(str(channel.__struct_config__.tag))
+    assert isinstance(brought, kinds.Brought), "loading has seen to it"
+    common = {field.name: field.default for field in msgspec.structs.fields(Channel) if not field.required}
+    read = {key: UNSET for secret in brought.secrets for key in twins(secret)[1:]}
+    settings = msgspec.structs.replace(channel, **common, **read)
+    return BroughtDestination(channel.name, brought, settings, _templates(channel))
+
+
+def _templates(channel: Channel) -> Templates:
+    if channel.templates is UNSET:
+        return Templates()
+    return Templates(*(_or_none(getattr(channel.templates, part.name)) for part in fields(Templates)))
+
+
+def _slack(channel: SlackChannel) -> SlackDestination | SlackBotDestination:
+    templates = _templates(channel)
+    if channel.bot_token is UNSET:
+        assert channel.webhook_url is not UNSET, "loading has seen to it"
+        return SlackDestination(channel.name, channel.webhook_url, templates)
+    assert channel.channel is not UNSET, "loading has seen to it"
+    api_url = SLACK_API if channel.api_url is UNSET else f"{channel.api_url.rstrip('/')}/"
+    return SlackBotDestination(channel.name, channel.bot_token, channel.channel, api_url, templates)
 
 
 def _email(config: Config, channel: EmailChannel) -> EmailDestination:
@@ -122,6 +169,7 @@ def _email(config: Config, channel: EmailChannel) -> EmailDestination:
         password=_or_none(smtp.password),
         ca_file=None if smtp.ca_file is UNSET else Path(smtp.ca_file),
         timeout=smtp.timeout / 1000,
+        templates=_templates(channel),
     )
 
 

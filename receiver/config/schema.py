@@ -1,88 +1,46 @@
 """The JSON Schema of the configuration file, generated from the types."""
 
 import json
-import re
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
-import msgspec
-from msgspec import NODEFAULT
+from receiver.config import kinds
+from receiver.config.definitions import definitions
+from receiver.config.types import CHANNEL_TYPES, Config
 
-from receiver.config import durations, types
-from receiver.config.credentials import Rotation
-from receiver.config.durations import Duration
-from receiver.config.not_yet import NOT_YET
-from receiver.secret import Secret
 
-# Where in the file the types stand whose keys may not be in force yet.
-SECTIONS = {
-    "Storage": "storage",
-    "Defaults": "defaults",
-    "SlackChannel": "channels",
-    "EmailChannel": "channels",
-    "ConsoleChannel": "channels",
-}
-
-# Tells a duration's schema from others; no validator need know it.
-DURATION = "prometheus-duration"
+def generate() -> dict[str, Any]:
+    """The schema, draft 2020-12, as a JSON object: with the types of channels that installed packages bring."""
+    schema = deepcopy(of_the_house())
+    channel = schema["properties"]["channels"]["items"]
+    for brought in kinds.brought():
+        schema["$defs"] |= brought.definitions
+        channel["anyOf"].append({"$ref": brought.reference})
+        channel["discriminator"]["mapping"][brought.name] = brought.reference
+    return schema
 
 
 @cache
-def generate() -> dict[str, Any]:
-    """The schema, draft 2020-12, as a JSON object. One object for all callers: don't change it."""
-    _, definitions = msgspec.json.schema_components([types.Config], schema_hook=_custom, ref_template="#/$defs/{name}")
-    for name, definition in definitions.items():
-        definition["title"] = name
-        _complete(getattr(types, name), definition["properties"])
-        _mark_not_yet(SECTIONS.get(name, ""), definition["properties"])
-    config = definitions.pop("Config")
+def of_the_house() -> dict[str, Any]:
+    """The schema without other packages' types. One object for all callers: don't change it."""
+    found = definitions([Config, *CHANNEL_TYPES.values()])
+    config = found.pop("Config")
+    # The types of channels stand in its place.
+    del found["Channel"]
+    references = {kind: f"#/$defs/{struct.__name__}" for kind, struct in CHANNEL_TYPES.items()}
+    config["properties"]["channels"]["items"] = {
+        "anyOf": [{"$ref": reference} for reference in references.values()],
+        "discriminator": {"propertyName": "type", "mapping": references},
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **config,
         "title": "alert-receiver.yml",
-        "$defs": dict(sorted(definitions.items())),
+        "$defs": dict(sorted(found.items())),
     }
 
 
-def _mark_not_yet(section: str, properties: dict[str, Any]) -> None:
-    """Say of each key that this version does not act on that it does not."""
-    for key, schema in properties.items():
-        path = f"{section}.{key}".removeprefix(".")
-        if path in NOT_YET or re.sub(r"^(defaults|channels)\.", "*.", path) in NOT_YET:
-            schema["description"] = f"Not in force yet. {schema.get('description', '')}".strip()
-
-
 def text() -> str:
-    """The schema as it is committed and printed."""
-    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
-
-
-def _custom(kind: type) -> dict[str, Any]:
-    if kind is Duration:
-        # The one number among durations is 0, which needs no unit.
-        return {
-            "type": ["string", "integer"],
-            "format": DURATION,
-            "pattern": "^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$",
-            "minLength": 1,
-            "minimum": 0,
-            "maximum": 0,
-        }
-    if kind in (Secret, Rotation):
-        return {"type": "string", "minLength": 1, "writeOnly": True}
-    raise NotImplementedError(kind)
-
-
-def _complete(section: type[msgspec.Struct], properties: dict[str, Any]) -> None:
-    """Add what msgspec leaves out: defaults that are made anew each time, and what ``type`` means."""
-    for field in msgspec.structs.fields(section):
-        if field.default_factory is not NODEFAULT:
-            properties[field.encode_name]["default"] = msgspec.to_builtins(field.default_factory(), enc_hook=_plain)
-    if "type" in properties and section.__struct_config__.tag:
-        properties["type"]["description"] = "What kind of channel this is."
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Duration):
-        return durations.written(value)
-    raise NotImplementedError(type(value))
+    """The schema as it is committed."""
+    return json.dumps(of_the_house(), indent=2, ensure_ascii=False) + "\n"

@@ -112,6 +112,24 @@ class Defaults(Section, kw_only=True, frozen=True):
     fallback_after: keys.FallbackAfter = lasting("10m")
 
 
+class Templates(Section, kw_only=True, frozen=True):
+    """Jinja2 templates for the parts of a message; what has none is rendered as usual. Each inline or in a file."""
+
+    subject: Annotated[str, Meta(description="The subject, one line.")] | UnsetType = UNSET
+    subject_file: Annotated[keys.FilePath, Meta(description="A file with the subject's template.")] | UnsetType = UNSET
+    text: (
+        Annotated[str, Meta(description="The plain text; in Slack what a phone's notification shows.")] | UnsetType
+    ) = UNSET
+    text_file: Annotated[keys.FilePath, Meta(description="A file with the text's template.")] | UnsetType = UNSET
+    html: Annotated[str, Meta(description="The HTML of a mail; values are escaped.")] | UnsetType = UNSET
+    html_file: Annotated[keys.FilePath, Meta(description="A file with the HTML's template.")] | UnsetType = UNSET
+    slack: (
+        Annotated[str, Meta(description="What Slack shows below the header, as mrkdwn; values are escaped.")]
+        | UnsetType
+    ) = UNSET
+    slack_file: Annotated[keys.FilePath, Meta(description="A file with the Slack template.")] | UnsetType = UNSET
+
+
 class Channel(Section, kw_only=True, frozen=True, tag_field="type"):
     """One configured destination."""
 
@@ -133,7 +151,7 @@ class Channel(Section, kw_only=True, frozen=True, tag_field="type"):
         | UnsetType
     ) = UNSET
     templates: (
-        Annotated[dict[str, str], Meta(description="Jinja2 templates for the parts of a message.")] | UnsetType
+        Annotated[Templates, Meta(description="Jinja2 templates instead of the built-in rendering.")] | UnsetType
     ) = UNSET
     group_by: keys.GroupBy | UnsetType = UNSET
     group_wait: keys.GroupWait | UnsetType = UNSET
@@ -151,14 +169,14 @@ class Channel(Section, kw_only=True, frozen=True, tag_field="type"):
 
 
 class SlackChannel(Channel, kw_only=True, frozen=True, tag="slack"):
-    """A Slack channel, by an incoming webhook."""
+    """A Slack channel, by an incoming webhook or by a bot, which keeps a group in one thread."""
 
     webhook_url: (
         Annotated[
             Secret,
             Meta(
                 description="The incoming webhook's address, which is a credential: https, or http to loopback. "
-                "Better given by a file or variable."
+                "Better given by a file or variable. Instead of it: bot_token and channel."
             ),
         ]
         | UnsetType
@@ -169,13 +187,40 @@ class SlackChannel(Channel, kw_only=True, frozen=True, tag="slack"):
     webhook_url_env: (
         Annotated[keys.EnvironmentVariable, Meta(description="The environment variable with the address.")] | UnsetType
     ) = UNSET
-    bot_token: Annotated[Secret, Meta(description="A bot's token, for Slack's Web API.")] | UnsetType = UNSET
+    bot_token: (
+        Annotated[
+            Secret,
+            Meta(
+                description="A bot's token (xoxb-…) with the scope chat:write, instead of webhook_url: a group is one "
+                "message and its thread. Better given by a file or variable."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     bot_token_file: Annotated[keys.FilePath, Meta(description="A file with the bot's token.")] | UnsetType = UNSET
     bot_token_env: (
         Annotated[keys.EnvironmentVariable, Meta(description="The environment variable with the token.")] | UnsetType
     ) = UNSET
     channel: (
-        Annotated[str, Meta(min_length=1, description="The Slack channel that the bot writes to.", examples=["#ops"])]
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                description="The Slack channel that the bot writes to, by name or, as it survives a renaming, by ID.",
+                examples=["#ops", "C0123456789"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    api_url: (
+        Annotated[
+            str,
+            Meta(
+                description="Where the bot reaches Slack's Web API: https, or http to loopback. "
+                "Default https://slack.com/api/.",
+                examples=["https://slack-gov.com/api/"],
+            ),
+        ]
         | UnsetType
     ) = UNSET
     mention: (
@@ -215,8 +260,7 @@ class ConsoleChannel(Channel, kw_only=True, frozen=True, tag="console"):
     """Prints messages to the process's own output."""
 
 
-AnyChannel = SlackChannel | EmailChannel | ConsoleChannel
-CHANNEL_TYPES: dict[str, type[AnyChannel]] = {
+CHANNEL_TYPES: dict[str, type[Channel]] = {
     "slack": SlackChannel,
     "email": EmailChannel,
     "console": ConsoleChannel,
@@ -362,7 +406,7 @@ class Config(Section, kw_only=True, frozen=True):
     ] = ()
     smtp: Smtp = field(default_factory=Smtp)
     defaults: Defaults = field(default_factory=Defaults)
-    channels: Annotated[tuple[AnyChannel, ...], Meta(min_length=1, description="Where alerts are told, in order.")]
+    channels: Annotated[tuple[Channel, ...], Meta(min_length=1, description="Where alerts are told, in order.")]
     auth: Auth = field(default_factory=Auth)
     heartbeats: Annotated[tuple[Heartbeat, ...], Meta(description="Alerts whose absence is told. Default: none.")] = ()
     reports: Annotated[tuple[Report, ...], Meta(description="Summaries at set times. Default: none.")] = ()

@@ -7,7 +7,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from receiver.config import durations, schema
+from receiver.config import durations, kinds, schema
+from receiver.config.definitions import DURATION
 from receiver.config.problems import Finding, Path, choice, suggestion
 from receiver.config.types import CHANNEL_TYPES
 
@@ -44,10 +45,25 @@ def _all(data: dict[str, Any]) -> Iterator[Finding]:
         kind = channel.get("type")
         if isinstance(kind, str) and kind in CHANNEL_TYPES:
             yield from _explained(whole[kind], channel, ("channels", i))
+        elif isinstance(kind, str) and (found := kinds.find(kind)):
+            yield from _of_a_package(found, channel, ("channels", i))
         elif "type" in channel:
-            yield Finding(("channels", i, "type"), "no such type of channel", suggestion(kind, tuple(CHANNEL_TYPES)))
+            yield Finding(("channels", i, "type"), "no such type of channel", suggestion(kind, kinds.names()))
         else:
-            yield Finding(("channels", i, "type"), "is missing", f"one of {', '.join(CHANNEL_TYPES)}")
+            yield Finding(("channels", i, "type"), "is missing", f"one of {', '.join(kinds.names())}")
+
+
+def _of_a_package(found: kinds.Brought | kinds.Unusable, channel: dict[str, Any], at: Path) -> Iterator[Finding]:
+    if isinstance(found, kinds.Unusable):
+        yield Finding((*at, "type"), found.wrong, found.right)
+    else:
+        yield from _explained(_validator_of(found), channel, at)
+
+
+@cache
+def _validator_of(brought: kinds.Brought) -> Draft202012Validator:
+    own = {"$defs": brought.definitions, "$ref": brought.reference}
+    return Draft202012Validator(own, format_checker=_checker())
 
 
 @cache
@@ -57,15 +73,20 @@ def _validators() -> dict[str, Draft202012Validator]:
     Apart, because a channel that fits none of the types is told as just that: "not valid under any of the given
     schemas", whatever the typo.
     """
-    checker = FormatChecker(())
-    checker.checks(schema.DURATION, raises=ValueError)(_is_duration)
-    generated = schema.generate()
+    generated = schema.of_the_house()
     definitions = {"$defs": generated["$defs"]}
     channels = {**generated["properties"]["channels"], "items": {"type": "object"}}
     schemas = {"": {**generated, "properties": {**generated["properties"], "channels": channels}}}
     for kind, struct in CHANNEL_TYPES.items():
         schemas[kind] = {**definitions, "$ref": f"#/$defs/{struct.__name__}"}
-    return {kind: Draft202012Validator(one, format_checker=checker) for kind, one in schemas.items()}
+    return {kind: Draft202012Validator(one, format_checker=_checker()) for kind, one in schemas.items()}
+
+
+@cache
+def _checker() -> FormatChecker:
+    checker = FormatChecker(())
+    checker.checks(DURATION, raises=ValueError)(_is_duration)
+    return checker
 
 
 def _is_duration(value: object) -> bool:
@@ -96,7 +117,7 @@ def _wrong(error: ValidationError) -> tuple[str, str]:
     expected = error.schema if isinstance(error.schema, dict) else {}
     if error.instance is None:
         return "has no value", "give it one, or leave the key out"
-    if expected.get("format") == schema.DURATION:
+    if expected.get("format") == DURATION:
         return _wrong_duration(error.instance), ""
     match error.validator:
         case "type":

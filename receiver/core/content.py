@@ -56,17 +56,34 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """What all of a message's news is: so many of each severity, so many of each name, the most frequent names first.
+
+    ``names`` are the alertnames as they came, hostile and perhaps empty; ``other_names`` counts those that are not
+    among them.
+    """
+
+    severities: tuple[tuple[str, int], ...]
+    names: tuple[tuple[str, int], ...]
+    other_names: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """The content of one message.
 
     ``kind`` is ``group``, or ``digest`` for the news of several ``groups``, which then may have no ``group`` in common;
-    ``group`` holds the values of the ``group_by`` labels that are not empty. ``lines`` are the first of the news in the
-    order they matter (at most 500, or all urgent ones), ``firing``, ``resolved`` and ``fired_and_resolved`` count all
-    of it, ``urgent`` the urgent ones. ``also_firing`` counts the groups' other firing alerts, told before;
-    ``also_firing_lines`` are the first of them, ``also_confirmed_at`` is when the one that was not seen for longest
-    was last seen. ``truncated`` counts the alerts that Alertmanager's ``max_alerts`` cut off before they reached us.
-    ``composed_at`` is in UTC milliseconds. ``mutes`` counts the mutes that are active on this channel. ``failovers``
-    are the channels in whose place this one tells something.
+    ``group`` holds the values of the ``group_by`` labels that are not empty, ``lacking`` names the others. ``lines``
+    are the first of the news in the order they matter (at most 500, or all urgent ones), ``firing``, ``resolved`` and
+    ``fired_and_resolved`` count all of it, ``urgent`` the urgent ones. ``also_firing`` counts the groups' other firing
+    alerts, told before; ``also_firing_lines`` are the first of them, ``also_confirmed_at`` is when the one that was not
+    seen for longest was last seen. ``truncated`` counts the alerts that Alertmanager's ``max_alerts`` cut off before
+    they reached us. ``composed_at`` is in UTC milliseconds. ``mutes`` counts the mutes that are active on this channel.
+    ``failovers`` are the channels in whose place this one tells something. ``mentions`` are whom the channel's
+    configuration has mentioned for urgent news like this, in the provider's own notation: trusted text, unlike all of
+    the alerts'. ``thread`` is what the channel said of the message that began the group's thread; None where this one
+    begins it. ``note`` is a sentence of the receiver's about this rendering itself. ``totals`` are there where
+    ``lines`` are not all of the news.
     """
 
     channel: str
@@ -88,6 +105,11 @@ class Content:
     urgent: int = 0
     mutes: int = 0
     failovers: tuple[Failover, ...] = ()
+    mentions: tuple[str, ...] = ()
+    thread: str | None = None
+    note: str = ""
+    totals: Totals | None = None
+    lacking: tuple[str, ...] = ()
 
     @property
     def news(self) -> int:
@@ -139,10 +161,15 @@ class Notice:
 class Rendered:
     """A message as people will read it; each channel takes the parts it can carry.
 
-    ``blocks`` is Slack's Block Kit, already escaped and within its limits.
+    ``blocks`` and ``attachments`` are Slack's, already escaped and within its limits. ``first`` is how the message that
+    began the group's thread is to look from now on, where a channel edits what it has sent. ``quiet``: nothing new
+    fires in it, so that a reply in the thread is enough.
     """
 
     subject: str
     text: str
     html: str = ""
     blocks: tuple[Mapping[str, object], ...] = ()
+    attachments: tuple[Mapping[str, object], ...] = ()
+    first: "Rendered | None" = None
+    quiet: bool = False

@@ -37,7 +37,8 @@ class Group:
     group_interval. ``truncated`` alerts were cut off by Alertmanager's ``max_alerts`` and not told of yet.
     ``failures`` counts the attempts in a row that surely failed; ``refused_at`` is when the first of its messages in a
     row was refused itself. ``message_id`` is the message that is on its way with the group's news: nothing newer
-    passes it.
+    passes it. ``thread`` is what the channel said of the message that the group's later ones belong to; None while
+    nothing of the group fires as far as people know, so that what comes next begins a new one.
     """
 
     id: int
@@ -60,6 +61,7 @@ class Group:
     failures: int = 0
     refused_at: int | None = None
     message_id: int | None = None
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class ChannelPolicy:
 
     ``group_by`` is None for ``['...']``, every label. ``min_severity`` is a rank of the severity scale. ``urgent``
     are matcher sets, any one of which is enough. ``fallback`` names the channel that is given what this one does not
-    get through within ``fallback_after``.
+    get through within ``fallback_after``. ``mentions``: whom urgent news of a level mentions.
     """
 
     name: str
@@ -71,6 +71,7 @@ class ChannelPolicy:
     retry_for: int
     fallback: str | None = None
     fallback_after: int = 600_000
+    mentions: Mapping[str, str] = field(default_factory=dict)
 
     def is_urgent(self, labels: Mapping[str, str]) -> bool:
         """Whether the opening of an alert with these labels is urgent here."""

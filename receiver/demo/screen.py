@@ -7,6 +7,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.message import EmailMessage
+from itertools import chain
 from typing import Any, TextIO
 
 WIDEST, NARROWEST = 100, 40
@@ -130,7 +131,8 @@ def _colour_of(subject: str) -> str:
 
 def _slack_lines(payload: Mapping[str, Any], width: int) -> Iterator[str]:
     """The lines of all blocks: fields two in a row, links by their names."""
-    for block in payload.get("blocks", ()):
+    attachments = payload.get("attachments", ())
+    for block in chain(payload.get("blocks", ()), *(attachment.get("blocks", ()) for attachment in attachments)):
         if "text" in block:
             yield from _shown(block["text"]).splitlines()
         fields = [_shown(each).replace("\n", " ") for each in block.get("fields", ())]
@@ -143,5 +145,5 @@ def _slack_lines(payload: Mapping[str, Any], width: int) -> Iterator[str]:
 def _shown(text: Mapping[str, str]) -> str:
     if text["type"] != "mrkdwn":
         return text["text"]
-    named = _LINK.sub(r"[\1]", text["text"])
+    named = _LINK.sub(r"[\1]", text["text"].strip("*"))
     return re.sub("&(?:lt|gt|amp);", lambda entity: _ENTITIES[entity[0]], named)

@@ -1,45 +1,17 @@
-"""A Slack incoming-webhook endpoint of our own: the real one's answers, limits and bad days, on loopback.
-
-Nothing here is shared with the renderer that it checks: the limits are Slack's, each with its source.
-"""
+"""A Slack incoming-webhook endpoint of our own: the real one's answers, limits and bad days, on loopback."""
 
 import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from receiver.demo.block_kit import Refused, check
+
 PATH = "/services/T00000000/B00000000/demo"
-
-_DOCS = "https://docs.slack.dev"
-_BLOCKS = f"{_DOCS}/reference/block-kit/blocks"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The most that Slack takes of something, the word it refuses more with (status 400), and who says so."""
-
-    most: int
-    word: str
-    source: str
-
-
-LIMITS = {
-    "blocks": Limit(50, "invalid_blocks", _BLOCKS),
-    "header text": Limit(150, "invalid_blocks", f"{_BLOCKS}/header-block"),
-    "section text": Limit(3000, "invalid_blocks", f"{_BLOCKS}/section-block"),
-    "section fields": Limit(10, "invalid_blocks", f"{_BLOCKS}/section-block"),
-    "field text": Limit(2000, "invalid_blocks", f"{_BLOCKS}/section-block"),
-    "context elements": Limit(10, "invalid_blocks", f"{_BLOCKS}/context-block"),
-    "element text": Limit(3000, "invalid_blocks", f"{_DOCS}/reference/block-kit/composition-objects/text-object"),
-    "block_id": Limit(255, "invalid_blocks", _BLOCKS),
-    # Not documented: "12,000 text characters with a buffer for block containers", says a maintainer.
-    "all text": Limit(12_000, "msg_blocks_too_long", "https://github.com/slackapi/bolt-js/issues/2509"),
-    "attachments": Limit(100, "too_many_attachments", f"{_DOCS}/messaging/sending-messages-using-incoming-webhooks"),
-}
 
 MESSAGES_PER_SECOND = 1
 """https://docs.slack.dev/apis/web-api/rate-limits: "Posting messages: 1 per second"; a refusal is a 429."""
@@ -63,10 +35,6 @@ class Failing:
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: bool = False
     drop: str = ""
-
-
-class Refused(Exception):
-    """Slack's no: a status 400 with one word."""
 
 
 class SlackEndpoint:
@@ -179,56 +147,5 @@ def accepted(body: bytes) -> Mapping[str, object]:
         raise Refused("invalid_payload") from None
     if not isinstance(payload, dict):
         raise Refused("invalid_payload")
-    if not any(payload.get(name) for name in ("text", "blocks", "attachments")):
-        raise Refused("no_text")
-    _within("attachments", payload.get("attachments", []))
-    blocks = payload.get("blocks", [])
-    if not isinstance(blocks, list):
-        raise Refused("invalid_blocks_format")
-    _within("blocks", blocks)
-    characters = [len(text) for block in blocks for text in _texts(block)]
-    if sum(characters) > LIMITS["all text"].most:
-        raise Refused(LIMITS["all text"].word)
+    check(payload)
     return payload
-
-
-def _within(name: str, value: object) -> None:
-    limit = LIMITS[name]
-    if not isinstance(value, (str, list)) or len(value) > limit.most:
-        raise Refused(limit.word)
-
-
-def _texts(block: object) -> Iterator[str]:
-    """Every text of one block, each checked."""
-    if not isinstance(block, dict):
-        raise Refused("invalid_blocks")
-    _within("block_id", block.get("block_id", ""))
-    match block.get("type"):
-        case "header":
-            yield _text(block.get("text"), "header text", ("plain_text",))
-        case "section":
-            fields = block.get("fields", [])
-            _within("section fields", fields)
-            if "text" not in block and not fields:
-                raise Refused("invalid_blocks")
-            if "text" in block:
-                yield _text(block["text"], "section text")
-            yield from [_text(value, "field text") for value in fields]
-        case "context":
-            elements = block.get("elements")
-            _within("context elements", elements)
-            if not elements:
-                raise Refused("invalid_blocks")
-            yield from [_text(value, "element text") for value in elements]
-        case "divider":
-            return
-        case _:
-            raise Refused("invalid_blocks")
-
-
-def _text(value: object, limit: str, types: tuple[str, ...] = ("plain_text", "mrkdwn")) -> str:
-    text = value.get("text") if isinstance(value, dict) and value.get("type") in types else None
-    if not isinstance(text, str) or not text:  # empty text is refused: the text object's minimum is 1
-        raise Refused("invalid_blocks")
-    _within(limit, text)
-    return text

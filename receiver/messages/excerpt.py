@@ -14,7 +14,7 @@ from receiver.messages.bounds import Bounds
 from receiver.messages.kinds import Kind
 from receiver.messages.labels import Labels
 from receiver.messages.links import Link
-from receiver.messages.wording import one_line, paragraph, utc
+from receiver.messages.wording import Tone, one_line, paragraph, utc
 
 Layout = TypeVar("Layout")
 
@@ -23,11 +23,12 @@ Layout = TypeVar("Layout")
 class AlertText:
     """One alert in detail, every text ready to show. ``level`` is its severity, and whether it is urgent.
 
-    ``defect`` is empty for a sound alert.
+    ``severity`` is its level alone; ``tone`` is what to colour it by. ``defect`` is empty for a sound alert.
     """
 
-    resolved: bool
     state: str
+    tone: Tone
+    severity: str
     level: str
     name: str
     summary: str
@@ -54,10 +55,17 @@ class Excerpt:
     """What a message shows; a sentence (``reason``, ``rest``, ``also_heading``…) with nothing to say is "".
 
     ``alerts`` are told in detail, those of ``kinds`` in rows. ``common`` are the labels that all alerts share; they
-    are not repeated with each.
+    are not repeated with each. ``subject`` is ``title`` with counts in brackets before it, ``headline`` says
+    these counts in words, ``preview`` is the line that a list of messages shows. ``note`` comes first of all.
+    ``silence`` is where to silence the whole group.
     """
 
     subject: str
+    title: str
+    headline: str
+    preview: str
+    tone: Tone
+    note: str
     reason: str
     summary: str
     totals: tuple[str, ...]
@@ -72,12 +80,18 @@ class Excerpt:
     also: tuple[AlsoText, ...]
     also_rest: str
     source: Link | None
+    silence: Link | None
     sent: str
+
+    @property
+    def single(self) -> bool:
+        """Whether one alert is all the news, so that the headline is about it."""
+        return len(self.alerts) == 1 and not (self.kinds or self.rest)
 
     @property
     def sole(self) -> bool:
         """Whether one alert is all there is, so that its labels are just its labels."""
-        return len(self.alerts) == 1 and not (self.kinds or self.rest or self.also_heading)
+        return self.single and not self.also_heading
 
 
 def fitting(
@@ -111,11 +125,16 @@ def excerpt(content: Content, bounds: Bounds) -> Excerpt:
     also_left = content.also_firing - len(also)
     return Excerpt(
         subject=wording.subject(content),
+        title=wording.title(content),
+        headline=wording.headline(content),
+        preview=sentences.preview(content),
+        tone=wording.worst(content.lines),
+        note=content.note,
         reason=sentences.reason(content),
         summary=sentences.summary(content),
         totals=sentences.totals(content) if in_rows or left else (),
         mutes=sentences.mutes(content),
-        alerts=tuple(_alert(line, now, common, bounds) for line in detailed),
+        alerts=tuple(_alert(line, content, common, bounds) for line in detailed),
         kinds=in_rows,
         rest=sentences.rest(content, left, bounds.kind),
         truncated=sentences.truncated(content),
@@ -125,6 +144,7 @@ def excerpt(content: Content, bounds: Bounds) -> Excerpt:
         also=tuple(_also(line, now, common, bounds) for line in also),
         also_rest=f"and {also_left:,} more still firing" if also and also_left > 0 else "",
         source=next(links.links([("Alertmanager", content.external_url)], bounds), None),
+        silence=links.of_silence(content, bounds),
         sent=f"Sent to {one_line(content.channel, 80)} at {utc(now)} · message {one_line(content.uid, 80)}",
     )
 
@@ -137,21 +157,22 @@ def _detailed(content: Content, bounds: Bounds) -> int:
     return urgent if urgent <= bounds.alerts else 0
 
 
-def _alert(line: Line, now: int, common: Mapping[str, str], bounds: Bounds) -> AlertText:
+def _alert(line: Line, content: Content, common: Mapping[str, str], bounds: Bounds) -> AlertText:
     first, more = labels.shown(labels.own(line, common), bounds.labels, bounds.short)
     sound = line.defect is None
     annotations = line.annotations if sound else {}
     return AlertText(
-        resolved=line.told is not Told.FIRING,
         state=wording.state(line),
+        tone=wording.tone(line),
+        severity=one_line(line.severity, wording.SEVERITY_LIMIT),
         level=wording.level(line),
         name=wording.alert_name(line),
         summary=one_line(annotations.get("summary") or annotations.get("message", ""), bounds.short),
         description=paragraph(annotations.get("description", ""), bounds.long),
-        when=_when(line, now),
+        when=_when(line, content.composed_at),
         labels=first,
         more_labels=more,
-        links=links.of_alert(line, bounds),
+        links=links.of_alert(line, content, bounds),
         defect=one_line(line.defect or "no reason given", bounds.short) if not sound else "",
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from receiver.core.content import Line, Told
 from receiver.messages import labels, wording
 from receiver.messages.bounds import Bounds
+from receiver.messages.wording import Tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Kind:
     the rows name them.
     """
 
-    resolved: bool
+    tone: Tone
     heading: str
     common: str
     columns: str
@@ -67,7 +68,7 @@ def _kind(lines: Sequence[Line], rows: int, common: Mapping[str, str], now: int,
     places = [_place(said, columns, bounds.row) for said in own[:rows]]
     alerts = f", {amount:,} alerts" if amount > 1 else ""
     return Kind(
-        resolved=first.told is not Told.FIRING,
+        tone=wording.tone(first),
         heading=f"{wording.state(first)}: {wording.alert_name(first)} ({wording.level(first)}){alerts}",
         common=labels.pairs(alike, sorted(alike.keys() - common.keys()), 2 * bounds.row),
         columns=labels.in_a_row(columns.names, 2 * bounds.row) if columns.named_once else "",

@@ -14,7 +14,8 @@ def shared(lines: Iterable[Line]) -> Mapping[str, str]:
     sound = [line.labels for line in lines if line.defect is None]
     if not sound:
         return {}
-    return {name: value for name, value in sound[0].items() if all(labels.get(name) == value for labels in sound)}
+    common = set(sound[0].items()).intersection(*(labels.items() for labels in sound[1:]))
+    return {name: value for name, value in sound[0].items() if (name, value) in common}
 
 
 def own(line: Line, common: Mapping[str, str]) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from receiver.core.content import Incidents, Notice, NoticeKind, Rendered
 from receiver.messages import templating
-from receiver.messages.wording import SUBJECT_LIMIT, one_line, utc
+from receiver.messages.wording import SUBJECT_LIMIT, capital, one_line, utc
 
 LINE_LIMIT = 500
 
@@ -44,15 +44,15 @@ def _when(first_at: int, last_at: int) -> str:
 
 def render(notice: Notice) -> Rendered:
     """Subject, text, HTML and blocks; no quoted text can begin a new line, a tag or a mention."""
-    title = one_line(f"[NOTICE] {notice.title}", SUBJECT_LIMIT)
+    subject = one_line(f"[NOTICE] {notice.title}", SUBJECT_LIMIT)
     lines = [one_line(line, LINE_LIMIT) for line in notice.lines]
     sent = f"Sent {utc(notice.composed_at)} by alert-receiver to {notice.channel}, about itself"
     return Rendered(
-        subject=title,
+        subject=subject,
         text="\n".join([*lines, "", sent, ""]),
-        html=templating.notice(title, lines, sent),
+        html=templating.notice(subject, capital(one_line(notice.title, SUBJECT_LIMIT)), lines, sent),
         blocks=(
-            {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}},
+            {"type": "header", "text": {"type": "plain_text", "text": subject, "emoji": False}},
             *(
                 {"type": "section", "text": {"type": "plain_text", "text": line, "emoji": False}}
                 for line in lines

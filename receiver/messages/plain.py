@@ -1,11 +1,12 @@
 """The plainest form of a message: what goes out when a better one can't be made, or was refused by the provider.
 
-Counts and names, no layout.
+Counts and names, no layout; whom the configuration has mentioned is mentioned all the same.
 """
 
 from collections import Counter
 
 from receiver.core.content import Content, Line, Rendered
+from receiver.messages import slack
 
 NAMES_SHOWN = 20
 NAME_LENGTH = 100
@@ -32,7 +33,7 @@ def render(content: Content, why: str = BROKEN) -> Rendered:
         ]
     )
     section = {"type": "section", "text": {"type": "plain_text", "text": text[:TEXT_LIMIT]}}
-    return Rendered(f"[{_tag(content)}] alerts (plain form)", text, blocks=(section,))
+    return Rendered(f"[{_tag(content)}] alerts (plain form)", text, blocks=(*slack.mention(content.mentions), section))
 
 
 def _tag(content: Content) -> str:

@@ -1,6 +1,6 @@
 """The sentences that a message says about all of its alerts: why it comes, how many they are, what is left out.
 
-Names and severities are known of ``content.lines`` alone; what lies beyond them is counted by state only. A sentence
+Of what lies beyond ``content.lines`` only sums are known: by state, and in ``content.totals``. A sentence
 with nothing to say is "".
 """
 
@@ -9,7 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from receiver.core.content import Content, Line, Told
 from receiver.messages import failures
-from receiver.messages.wording import SEVERITY_LIMIT, alert_name, level, number, one_line, states, utc
+from receiver.messages.wording import (
+    SEVERITY_LIMIT,
+    alert_name,
+    capital,
+    duration,
+    level,
+    name_of,
+    number,
+    one_line,
+    state,
+    states,
+    utc,
+)
 
 REASONS = {
     "catch_up": "This may come late: alert-receiver was down for a while.",
@@ -31,6 +43,7 @@ _KINDS_NAMED = 5
 _CHANNELS_NAMED = 3
 _CHANNEL_LIMIT = 100
 _TOTALS_NAMED = 8
+_PREVIEW = 200
 
 
 def reason(content: Content) -> str:
@@ -74,26 +87,29 @@ def summary(content: Content) -> str:
 
 def totals(content: Content) -> tuple[str, ...]:
     """What a digest's alerts are, by severity and by alertname."""
+    if content.totals is not None:
+        severities = Counter(dict(content.totals.severities))
+        names, other_names = Counter(dict(content.totals.names)), content.totals.other_names
+    else:
+        severities = Counter(line.severity for line in content.lines)
+        every = Counter(line.labels.get("alertname", "") for line in content.lines)
+        names = Counter(dict(every.most_common(_TOTALS_NAMED)))
+        other_names = len(every) - len(names)
     return (
+        _totals("By severity", ((one_line(text, SEVERITY_LIMIT), n) for text, n in severities.items())),
         _totals(
-            "By severity",
-            "severity",
-            "severities",
-            (one_line(line.severity, SEVERITY_LIMIT) for line in content.lines),
-            content,
+            "By alertname",
+            ((name_of(text), n) for text, n in names.most_common()),
+            f"{content.news - names.total():,} with {number(other_names, 'other name', 'other names')}"
+            if other_names
+            else "",
         ),
-        _totals("By alertname", "name", "names", map(alert_name, content.lines), content),
     )
 
 
-def _totals(heading: str, one: str, many: str, texts: Iterable[str], content: Content) -> str:
-    counted = Counter(texts).most_common()
-    parts = [f"{amount:,} × {text}" for text, amount in counted[:_TOTALS_NAMED]]
-    if others := counted[_TOTALS_NAMED:]:
-        parts.append(
-            f"{sum(amount for _, amount in others):,} of {number(len(others), f'other {one}', f'other {many}')}"
-        )
-    return f"{heading}: {', '.join([*parts, *_not_listed(content)])}."
+def _totals(heading: str, amounts: Iterable[tuple[str, int]], others: str = "") -> str:
+    parts = [f"{n:,} × {text}" for text, n in amounts]
+    return f"{heading}: {', '.join(filter(None, (*parts, others)))}."
 
 
 def rest(content: Content, left: Sequence[Line], limit: int) -> str:
@@ -155,8 +171,28 @@ def also_heading(content: Content) -> str:
     groups = "these groups" if content.kind == "digest" else "this group"
     are, each = ("is", "") if content.also_firing == 1 else ("are", "each ")
     at = content.also_confirmed_at
-    confirmed = "" if at is None else f", {each}last confirmed at {utc(at)} or later"
+    later = " or later" if content.also_firing > 1 else ""
+    confirmed = "" if at is None else f", {each}last confirmed at {utc(at)}{later}"
     return f"{alerts} of {groups} {are} still firing{confirmed}"
+
+
+def preview(content: Content) -> str:
+    """What a list of mails shows after the subject: how severe, for how long, and what it is."""
+    if content.kind == "digest" or not content.lines:
+        return summary(content)
+    first = content.lines[0]
+    annotations = first.annotations if first.defect is None else {}
+    what = annotations.get("summary") or annotations.get("message") or annotations.get("description", "")
+    said = f"{capital(level(first))}, {_for_how_long(first, content.composed_at)}"
+    return one_line(f"{said}: {what[:_PREVIEW]}" if what else said, _PREVIEW)
+
+
+def _for_how_long(line: Line, now: int) -> str:
+    if line.told is Told.FIRING:
+        return f"{state(line).lower()} for {duration(now - line.starts_at)}"
+    if line.ends_at is None:
+        return f"{state(line).lower()}, end unknown"
+    return f"{state(line).lower()} after {duration(line.ends_at - line.starts_at)}"
 
 
 def mutes(content: Content) -> str:

@@ -11,6 +11,7 @@ _ENVIRONMENT = Environment(
     autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
     undefined=StrictUndefined,
     keep_trailing_newline=True,
+    auto_reload=False,
 )
 _TEXT = _ENVIRONMENT.get_template("message.txt.j2")
 _HTML = _ENVIRONMENT.get_template("message.html.j2")
@@ -27,6 +28,6 @@ def html(excerpt: Excerpt) -> str:
     return _HTML.render(m=excerpt)
 
 
-def notice(title: str, lines: Sequence[str], sent: str) -> str:
+def notice(subject: str, title: str, lines: Sequence[str], sent: str) -> str:
     """A notice as an HTML document."""
-    return _NOTICE.render(title=title, lines=lines, sent=sent)
+    return _NOTICE.render(subject=subject, title=title, lines=lines, sent=sent)

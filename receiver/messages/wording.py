@@ -4,8 +4,10 @@ Texts are cut before they are cleaned, so that a megabyte costs no more than the
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from receiver.core.content import Content, Line, Told
 
@@ -19,6 +21,10 @@ PLACE_LABELS = ("cluster", "namespace")
 """Group labels that say where rather than what: the subject puts them in parentheses."""
 
 SEVERITY_LIMIT = 40
+
+SEVERITIES_NAMED = 4
+
+_UNBRACKETED = str.maketrans("[]", "()")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,12 +45,28 @@ STATES = {
 }
 
 
+class Tone(StrEnum):
+    """What a message colours an alert by; whatever the colour says, words say, too."""
+
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    RESOLVED = "resolved"
+    OTHER = "other"
+
+
+_TONES = {tone.value: tone for tone in Tone if tone not in (Tone.RESOLVED, Tone.OTHER)}
+
+
 def paragraph(text: str, limit: int) -> str:
     r"""At most ``limit`` characters of running text, its only control character ``\n``.
 
     Anything harmful becomes a visible U+FFFD; a cut shows as an ellipsis.
     """
     text = text[: 2 * limit + 2]
+    if text.isascii() and text.isprintable():  # as most texts are: there is nothing to replace
+        return _cut(text.strip(), limit)
     text = _LINE_BREAK.sub("\n", text).replace("\t", " ")
     text = re.sub(r"\n{3,}", "\n\n", _HARMFUL.sub("\ufffd", text)).strip()
     return _cut(text, limit)
@@ -112,31 +134,108 @@ def level(line: Line) -> str:
     return one_line(line.severity, SEVERITY_LIMIT) + (", urgent" if line.urgent else "")
 
 
+def tone(line: Line) -> Tone:
+    """The alert's tone: that of its severity, where the level's name is a usual one."""
+    if line.told is not Told.FIRING:
+        return Tone.RESOLVED
+    return _TONES.get(line.severity) or (Tone.CRITICAL if line.urgent else Tone.OTHER)
+
+
+def worst(lines: Sequence[Line]) -> Tone:
+    """The tone of a message: that of the first that fires, for they come in the order they matter."""
+    first = next((line for line in lines if line.told is Told.FIRING), None)
+    return tone(first or lines[0]) if lines else Tone.OTHER
+
+
 def alert_name(line: Line) -> str:
     """The alert's name on one line, or words that say it has none."""
-    return one_line(line.labels.get("alertname", ""), NAME_LIMIT) or "(no alertname)"
+    return name_of(line.labels.get("alertname", ""))
+
+
+def name_of(alertname: str) -> str:
+    """An alertname as it came, on one line; words where there is none."""
+    return one_line(alertname, NAME_LIMIT) or "(no alertname)"
 
 
 def subject(content: Content) -> str:
-    """At most SUBJECT_LIMIT characters: ``[FIRING:2, RESOLVED:1] HighErrorRate checkout (prod-eu)``."""
+    """At most SUBJECT_LIMIT characters: ``[FIRING:2, RESOLVED:1] HighErrorRate checkout (prod-eu)``.
+
+    What changes from one message of a group to the next stands in brackets, the alertnames too where the group has
+    none: mail programs leave these out of account when they compare subjects (RFC 5256, section 2.1, base subject).
+    """
+    names = ""
+    if content.kind != "digest" and "alertname" not in content.group:
+        names = f"[{one_line(_names(content).translate(_UNBRACKETED), NAME_LIMIT)}] "
+    return one_line(f"[{_tag(content)}] {names}{title(content)}", SUBJECT_LIMIT)
+
+
+def title(content: Content) -> str:
+    """What a message is about: the same for all messages of one group."""
     values = {name: one_line(value, NAME_LIMIT) for name, value in sorted(content.group.items())}
-    what = values.pop("alertname", "") or _names(content)
+    what = values.pop("alertname", "") or (_names(content) if content.kind == "digest" else "")
     where = " ".join(values.pop(name) for name in PLACE_LABELS if name in values)
-    parts = [f"[{_counts(content)}]", what, *values.values(), f"({where})" if where else ""]
-    return one_line(" ".join(parts), SUBJECT_LIMIT)
+    parts = [what, *values.values(), f"({where})" if where else ""]
+    return one_line(" ".join(filter(None, parts)), SUBJECT_LIMIT) or "alerts"
+
+
+def _tag(content: Content) -> str:
+    """What the first brackets hold."""
+    circumstance = _circumstance(content)
+    if content.kind == "digest":
+        much = f"{number(content.news, 'alert', 'alerts')} in {number(content.groups, 'group', 'groups')}"
+        return f"{circumstance} DIGEST: {much}".strip()
+    return ", ".join(filter(None, (_counts(content), circumstance)))
+
+
+def _circumstance(content: Content) -> str:
+    """Of a message that comes where it is not expected, or late after a downtime."""
+    if content.failovers and sum(failover.news for failover in content.failovers) >= content.news:
+        return "FAILOVER"
+    return "CATCH-UP" if content.reason == "catch_up" else ""
 
 
 def _counts(content: Content) -> str:
-    if content.kind == "digest":
-        return f"DIGEST: {number(content.news, 'alert', 'alerts')} in {number(content.groups, 'group', 'groups')}"
     if content.resolved == content.news == 1:
         return "RESOLVED"
     counts = (
-        ("FIRING", content.firing),
+        (_firing(content).upper(), content.firing),
         ("RESOLVED", content.resolved),
         ("FIRED AND RESOLVED", content.fired_and_resolved),
     )
-    return ", ".join(f"{word}:{count}" for word, count in counts if count) or content.kind.upper()
+    return ", ".join(f"{word}:{count:,}" for word, count in counts if count) or content.kind.upper()
+
+
+def _firing(content: Content) -> str:
+    """``still firing`` or ``firing again`` where that is true of every alert that fires, as far as they are known."""
+    firing = [line for line in content.lines if line.told is Told.FIRING]
+    if len(firing) < content.firing and content.reason != "repeat":
+        return "firing"
+    if firing and all(line.reminder or line.after_mute for line in firing):
+        return "still firing"
+    return "firing again" if firing and all(line.again for line in firing) else "firing"
+
+
+def headline(content: Content) -> str:
+    """What comes in one line: ``Firing · critical, urgent``, ``3 firing, 1 resolved · 2 critical, 2 warning``."""
+    kind = f"{_circumstance(content)} {content.kind if content.kind == 'digest' else ''}".strip().lower()
+    if content.news == 1 == len(content.lines):
+        said = [state(content.lines[0]), level(content.lines[0])]
+    else:
+        amounts = {
+            _firing(content): content.firing,
+            STATES[Told.RESOLVED]: content.resolved,
+            STATES[Told.FIRED_AND_RESOLVED]: content.fired_and_resolved,
+        }
+        much = ", ".join(f"{amount:,} {state}" for state, amount in amounts.items() if amount > 0)
+        said = [much, _severities(content)]
+    return " · ".join(filter(None, (capital(kind), *said)))
+
+
+def _severities(content: Content) -> str:
+    counted = Counter(one_line(line.severity, SEVERITY_LIMIT) for line in content.lines)
+    known = content.news <= len(content.lines) and len(counted) > 1
+    said = [f"{amount:,} {severity}" if known else severity for severity, amount in counted.items()]
+    return ", ".join(said[:SEVERITIES_NAMED]) + (", …" if said[SEVERITIES_NAMED:] else "")
 
 
 def _names(content: Content) -> str:

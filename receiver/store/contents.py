@@ -1,12 +1,13 @@
 """What a message says, as facts: read when it is claimed, in the claim's own transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, and_, bindparam, false, func, literal, select, true
+from sqlalchemy import JSON, RowMapping, and_, bindparam, false, func, literal, select, true, type_coerce
 
 from receiver.core.alerts import Status
-from receiver.core.content import Failover, Line, Told
+from receiver.core.content import Failover, Line, Told, Totals
 from receiver.core.entries import Phase
 from receiver.store import schema
 from receiver.store.alerts import parse
@@ -17,6 +18,7 @@ from receiver.store.messages import Message
 LINES_RENDERED = 500
 URGENT_RENDERED = 10_000
 ALSO_FIRING_RENDERED = 50
+NAMES_COUNTED = 8
 
 
 _i, _d, _e, _a = schema.message_item, schema.delivery, schema.episode, schema.alert
@@ -90,6 +92,28 @@ _COUNT_ALSO_FIRING = (
 )
 
 
+_NAME = type_coerce(_a.c.labels, JSON)["alertname"].as_string()
+_ITEMS = _i.join(_e, _e.c.id == _i.c.episode_id).join(_a, _a.c.id == _e.c.alert_id)
+_SEVERITIES = (
+    select(_i.c.severity, func.count().label("n"))
+    .where(_i.c.message_id == bindparam("message"))
+    .group_by(_i.c.severity)
+    .order_by(_i.c.severity.desc())
+)
+_NAMES = (
+    select(func.coalesce(_NAME, "").label("name"), func.count().label("n"))
+    .select_from(_ITEMS)
+    .where(_i.c.message_id == bindparam("message"))
+    .group_by("name")
+    .order_by(func.count().desc(), "name")
+    .limit(NAMES_COUNTED)
+)
+_HOW_MANY_NAMES = (
+    select(func.count(func.coalesce(_NAME, "").distinct()))
+    .select_from(_ITEMS)
+    .where(_i.c.message_id == bindparam("message"))
+)
+
 _STOOD_IN_FOR = (
     select(
         schema.channel.c.name,
@@ -130,6 +154,17 @@ def lines(tx: Tx, message: Message, levels: Sequence[str], urgent: int) -> tuple
     limit = max(LINES_RENDERED, min(urgent, URGENT_RENDERED))
     rows = tx.rows(_LINES, {"message": message.id, "channel": message.channel_id, "limit": limit})
     return tuple(_line(row, levels) for row in rows), rows[0]["external_url"] if rows else ""
+
+
+def totals(tx: Tx, message: Message, levels: Sequence[str]) -> Totals:
+    """What all members are, by severity and by name."""
+    where = {"message": message.id}
+    severities: Counter[str] = Counter()
+    for row in tx.rows(_SEVERITIES, where):
+        severities[levels[min(row["severity"], len(levels) - 1)]] += row["n"]
+    names = tuple((row["name"], row["n"]) for row in tx.rows(_NAMES, where))
+    how_many: int = tx.scalar(_HOW_MANY_NAMES, where)
+    return Totals(tuple(severities.items()), names, how_many - len(names))
 
 
 def urgent(tx: Tx, message: Message) -> int:

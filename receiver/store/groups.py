@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, exists, func, or_, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.entries import Phase
@@ -14,7 +14,7 @@ from receiver.store.alerts import dump, parse
 from receiver.store.connect import Tx
 from receiver.store.upserts import chunks, upserting
 
-_g, _d = schema.alert_group, schema.delivery
+_g, _d, _e = schema.alert_group, schema.delivery, schema.episode
 
 _BY_KEY = select(_g).where(_g.c.key.in_(bindparam("keys", expanding=True)))
 _BY_ID = select(_g).where(_g.c.id.in_(bindparam("ids", expanding=True)))
@@ -84,6 +84,22 @@ _WAITING = (
     .where(_d.c.group_id.in_(bindparam("groups", expanding=True)), _d.c.phase == Phase.WAITING)
     .group_by(_d.c.group_id)
 )
+# Two seeks, however many of the group's alerts are over.
+_FIRES = exists().where(
+    _d.c.group_id == _g.c.id,
+    _d.c.phase == Phase.IDLE,
+    _d.c.status == Status.FIRING,
+    _d.c.told == Status.FIRING,
+    _e.c.id == _d.c.episode_id,
+    _e.c.closed_at.is_(None),
+    _e.c.last_seen > bindparam("lapsed"),
+)
+_END_IS_NEWS = exists().where(
+    _d.c.group_id == _g.c.id,
+    _d.c.phase.in_([phase for phase in Phase if phase is not Phase.IDLE]),
+    _d.c.told == Status.FIRING,
+)
+_FIRING = select(_g.c.id).where(_g.c.id.in_(bindparam("ids", expanding=True)), or_(_FIRES, _END_IS_NEWS))
 _COUNTED = {"waiting": 0, "openings": 0, "urgent": 0, "reminders": 0, "oldest_at": None, "severity": 0}
 # One seek for each status, however much waits.
 _OLDEST = select(func.min(_d.c.since)).where(
@@ -109,6 +125,11 @@ def of_message(tx: Tx, message_id: int) -> list[Group]:
 def with_news(tx: Tx, channel_id: int) -> list[Group]:
     """The groups of the channel in which something waits."""
     return [_group(row) for row in tx.rows(_OF_CHANNEL, {"channel": channel_id})]
+
+
+def firing(tx: Tx, ids: Sequence[int], lapsed: int) -> set[int]:
+    """Those of these groups that have an alert which fires as far as people know, seen since ``lapsed``."""
+    return {row["id"] for chunk in chunks(ids) for row in tx.rows(_FIRING, {"ids": chunk, "lapsed": lapsed})}
 
 
 def queue(tx: Tx, channel_id: int, now: int) -> Queue:

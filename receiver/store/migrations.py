@@ -19,8 +19,8 @@ def _first_schema(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-# Stores from before the first release have versions up to 3; no step leads away from there.
-UNRELEASED = 3
+# Stores from before the first release have versions up to 4; no step leads away from there.
+UNRELEASED = 4
 STEPS: tuple[Callable[[Connection], None], ...] = (_first_schema,)
 NEWEST = UNRELEASED + len(STEPS)
 

@@ -147,6 +147,7 @@ alert_group = Table(
     Column("failures", Integer, nullable=False),
     Column("refused_at", Instant),
     Column("message_id", Id),
+    Column("thread", Text),
 )
 Index(
     "alert_group_due",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from receiver.core import throttling
-from receiver.core.content import Content, Failover, Incidents, NoticeKind, Told
+from receiver.core.content import Content, Failover, Incidents, Line, NoticeKind, Told
 from receiver.core.grouping import Group, Reason, WaitUntil
 from receiver.core.policy import ChannelPolicy, Policy
 from receiver.core.retrying import LONGEST_RETRY
@@ -118,7 +118,7 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
         failovers = contents.failovers(tx, message)
         if failovers and reason not in (Reason.RECOVERED, Reason.CATCH_UP):
             message = messages.explain(tx, message, Reason.FAILOVER)
-    content = _compose(tx, message, chosen, state.name, mutes, failovers, policy, now)
+    content = _compose(tx, message, chosen, channel, mutes, failovers, policy, now)
     return Claimed(message, content, plain=len(chosen) == 1 and chosen[0].refused_at is not None)
 
 
@@ -265,7 +265,7 @@ def _compose(
     tx: Tx,
     message: Message,
     chosen: Sequence[Group],
-    channel_name: str,
+    channel: ChannelPolicy,
     mutes: int,
     failovers: tuple[Failover, ...],
     policy: Policy,
@@ -276,14 +276,15 @@ def _compose(
     urgent = contents.urgent(tx, message)
     lines, external_url = contents.lines(tx, message, levels, urgent)
     also = contents.also_firing(tx, message, levels, now - policy.expire_after)
-    shared = chosen[0].labels.items() if len(chosen) == 1 else ()
+    group = chosen[0] if len(chosen) == 1 else None
+    total = contents.totals(tx, message, levels) if sum(counts.values()) > len(lines) else None
     return Content(
-        channel=channel_name,
+        channel=channel.name,
         uid=message.uid,
         kind=message.kind,
         reason=message.reason,
         composed_at=now,
-        group={name: value for name, value in shared if value},
+        group={name: value for name, value in group.labels.items() if value} if group else {},
         firing=counts.get(Told.FIRING, 0),
         resolved=counts.get(Told.RESOLVED, 0),
         fired_and_resolved=counts.get(Told.FIRED_AND_RESOLVED, 0),
@@ -297,7 +298,17 @@ def _compose(
         urgent=urgent,
         mutes=mutes,
         failovers=failovers,
+        mentions=_mentions(lines, channel),
+        thread=group.thread if group else None,
+        totals=total,
+        lacking=tuple(name for name, value in group.labels.items() if not value) if group else (),
     )
+
+
+def _mentions(lines: Sequence[Line], channel: ChannelPolicy) -> tuple[str, ...]:
+    """Whom the configuration has mentioned for the urgent ones of these, each once."""
+    urgent = (channel.mentions.get(line.severity) for line in lines if line.urgent)
+    return tuple(dict.fromkeys(whom for whom in urgent if whom))
 
 
 def hasten(tx: Tx, channel_name: str, now: int) -> None:

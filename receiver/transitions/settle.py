@@ -26,7 +26,8 @@ class Attempt:
     """One attempt that has ended. ``began_at`` in UTC milliseconds, ``took`` in milliseconds.
 
     ``answers`` are the recipients' own, where they answer for themselves. ``failure`` is None when the provider
-    took the message. ``jitter`` in [0, 1) spreads the retries of many receivers.
+    took the message, ``thread`` what its channel then said for later ones of the group to belong to it. ``jitter`` in
+    [0, 1) spreads the retries of many receivers.
     """
 
     sent: Repeat
@@ -36,6 +37,7 @@ class Attempt:
     code: int | None = None
     failure: Failure | None = None
     jitter: float = 0.0
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, policy: Policy, now
     message = attempt.sent.message
     if message.state is not State.PARTIAL:
         messages.tell(tx, message, now)
-        _cool(tx, message, channel, now)
+        _cool(tx, message, attempt.thread, channel, policy, now)
         if any(each.fallback == channel.name for each in policy.channels):
             relieve(tx, message, policy, now)
     for older in messages.outdate(tx, message, now):
@@ -120,8 +122,16 @@ def _taken(tx: Tx, attempt: Attempt, channel: ChannelPolicy, policy: Policy, now
     return Settled(rest=rest)
 
 
-def _cool(tx: Tx, message: Message, channel: ChannelPolicy, now: int) -> None:
+def _cool(tx: Tx, message: Message, thread: str | None, channel: ChannelPolicy, policy: Policy, now: int) -> None:
     told = groups.of_message(tx, message.id)
+    if message.kind == "group":
+        for group in told:
+            group.thread = thread or group.thread or message.uid
+    threaded = [group for group in told if group.thread is not None]
+    alive = groups.firing(tx, [group.id for group in threaded], now - policy.expire_after)
+    for group in threaded:
+        if group.id not in alive:
+            group.thread = None
     urgent = {id_: urgent for id_, (urgent, _) in messages.carried(tx, message.id).items()}
     for group in told:
         group.message_id = None

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trustme
 
-from receiver.channels import slack as channel_module
+from receiver.channels import slack_answers
 from receiver.channels.base import DeliveryError
 from receiver.channels.slack import SlackChannel
 from receiver.core.content import Rendered
@@ -18,7 +18,7 @@ from receiver.demo.slack_endpoint import SlackEndpoint
 from receiver.secret import Secret
 
 BLOCKS = ({"type": "section", "text": {"type": "plain_text", "text": "Größe 🔥"}},)
-RENDERED = Rendered(subject="s", text="[FIRING:1] x", blocks=BLOCKS)
+RENDERED = Rendered(subject="s", text="[FIRING:1] x", blocks=BLOCKS, attachments=({"fallback": "x"},))
 TRANSIENT, MISCONFIGURED, REJECTED = FailureClass.TRANSIENT, FailureClass.MISCONFIGURED, FailureClass.REJECTED
 
 
@@ -60,7 +60,7 @@ async def test_a_message_arrives_with_exactly_the_bytes_that_were_built(
     endpoint: SlackEndpoint, channel: SlackChannel
 ) -> None:
     payload = channel.build(RENDERED, "01A", 0)
-    assert json.loads(payload) == {"text": RENDERED.text, "blocks": list(BLOCKS)}
+    assert json.loads(payload) == {"text": RENDERED.text, "blocks": list(BLOCKS), "attachments": [{"fallback": "x"}]}
     for _ in range(2):
         assert (await channel.send(payload, ())).code == 200
     assert [message.body for message in endpoint.messages] == [payload, payload]
@@ -69,7 +69,7 @@ async def test_a_message_arrives_with_exactly_the_bytes_that_were_built(
 
 def test_a_lone_surrogate_does_not_break_the_payload() -> None:
     channel = SlackChannel("ops", webhook_url=Secret("http://127.0.0.1/x"))
-    assert channel.build(Rendered(subject="", text="\ud800"), "01A", 0) == b'{"text": "\\ud800", "blocks": []}'
+    assert b'"text": "\\ud800"' in channel.build(Rendered(subject="", text="\ud800"), "01A", 0)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,13 @@ async def test_each_no_is_judged_by_its_word_or_its_status(
     await channel.send(channel.build(RENDERED, "01A", 0), ())
 
 
+async def test_no_more_of_an_answer_is_read_than_asked_for(endpoint: SlackEndpoint) -> None:
+    endpoint.fail_next(500, "x" * 1_000_000)
+    requests = slack_answers.Requests(5.0)
+    assert (await requests.post(endpoint.url, b"{}", {}, 3)).body == b"xxx"
+    await requests.close()
+
+
 async def test_a_redirect_is_not_followed(endpoint: SlackEndpoint, channel: SlackChannel) -> None:
     endpoint.fail_next(307, "", {"Location": endpoint.url})
     assert await failure(channel) == Failure(MISCONFIGURED, "http_error", 307)
@@ -145,7 +152,7 @@ async def test_a_redirect_is_not_followed(endpoint: SlackEndpoint, channel: Slac
     ],
 )
 def test_the_wait_slack_asks_for(headers: dict[str, str], wait: int | None) -> None:
-    assert channel_module.retry_after(headers) == wait
+    assert slack_answers.retry_after(headers) == wait
 
 
 async def test_a_rate_limited_message_waits_as_asked(endpoint: SlackEndpoint, channel: SlackChannel) -> None:

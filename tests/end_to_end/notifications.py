@@ -16,7 +16,7 @@ CAPTURED = Path(__file__).parents[1] / "captured"
 Body = dict[str, Any]
 
 _NEVER = "0001-01-01T00:00:00Z"
-_COUNT = re.compile(r"\b(?:FIRING|RESOLVED|FIRED AND RESOLVED):(\d+)")
+_COUNT = re.compile(r"\b(?:(?:STILL )?FIRING(?: AGAIN)?|RESOLVED|FIRED AND RESOLVED):([\d,]+)")
 
 
 def captured(name: str) -> Body:
@@ -95,8 +95,8 @@ def mail_text(data: bytes) -> str:
 
 
 def slack_text(payload: Mapping[str, object]) -> str:
-    """What a Slack message shows: the texts of its blocks, one a line."""
-    return "\n".join(_texts(payload["blocks"]))
+    """What a Slack message shows: the texts of its blocks and attachments, one a line."""
+    return "\n".join(_texts([payload["blocks"], payload["attachments"]]))
 
 
 def _texts(value: object) -> Iterable[str]:
@@ -114,4 +114,4 @@ def _texts(value: object) -> Iterable[str]:
 def counted(text: str) -> int:
     """How many alerts a message tells, by its first line: ``[FIRING:2, RESOLVED:1] …``, ``[RESOLVED] …``."""
     first = text.partition("\n")[0]
-    return sum(map(int, _COUNT.findall(first))) or int(first.startswith("[RESOLVED]"))
+    return sum(int(number.replace(",", "")) for number in _COUNT.findall(first)) or int(first.startswith("[RESOLVED]"))

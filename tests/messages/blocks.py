@@ -9,7 +9,7 @@ from receiver.demo import slack_endpoint
 
 
 def objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every text object within blocks."""
+    """Every text object within blocks and attachments."""
     if isinstance(value, Mapping):
         if value.get("type") in ("plain_text", "mrkdwn"):
             yield value
@@ -19,10 +19,36 @@ def objects(value: Any) -> Iterator[Mapping[str, Any]]:
         yield from (found for inner in value for found in objects(inner))
 
 
+def every_block(rendered: Rendered) -> list[Any]:
+    """The blocks from the top to the bottom, those of attachments with them."""
+    return [*rendered.blocks, *(block for attachment in rendered.attachments for block in inner(attachment))]
+
+
+def inner(attachment: Mapping[str, Any]) -> list[Any]:
+    """An attachment's blocks."""
+    return list(attachment["blocks"])
+
+
+def said(block: Any) -> str:
+    """What a block says."""
+    return "\n".join(found["text"] for found in objects(block))
+
+
 def words(rendered: Rendered) -> str:
-    return "\n".join(found["text"] for found in objects(rendered.blocks))
+    """All that the message says."""
+    return "\n".join(map(said, every_block(rendered)))
+
+
+def markups(rendered: Rendered) -> list[str]:
+    """Every text that Slack reads markup in."""
+    return [found["text"] for found in objects(every_block(rendered)) if found["type"] == "mrkdwn"]
+
+
+def payload(rendered: Rendered) -> str:
+    """What goes to Slack."""
+    return json.dumps({"text": rendered.text, "blocks": rendered.blocks, "attachments": rendered.attachments})
 
 
 def taken(rendered: Rendered) -> bool:
-    body = json.dumps({"text": rendered.text, "blocks": rendered.blocks}).encode()
-    return bool(slack_endpoint.accepted(body))
+    """Whether Slack takes it."""
+    return bool(slack_endpoint.accepted(payload(rendered).encode()))

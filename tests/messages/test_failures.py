@@ -4,15 +4,19 @@ from types import ModuleType
 
 import pytest
 
-from receiver.channels import console, email, slack
+from receiver.channels import console, email, slack, slack_bot
 from receiver.config.types import CHANNEL_TYPES
 from receiver.messages.failures import ADVICE, SAID, advice, said
 
-CHANNELS: dict[str, ModuleType] = {"email": email, "slack": slack, "console": console}
+CHANNELS: dict[str, ModuleType] = {"email": email, "slack": slack, "slack_bot": slack_bot, "console": console}
 ALL = [(kind, reason) for kind, words in SAID.items() for reason in words]
 
 
-@pytest.mark.parametrize("kind", CHANNEL_TYPES)
+def test_every_kind_of_channel_has_words() -> None:
+    assert set(CHANNELS) == set(SAID) == set(ADVICE) == {*CHANNEL_TYPES, "slack_bot"}
+
+
+@pytest.mark.parametrize("kind", CHANNELS)
 def test_every_reason_of_every_channel_has_words_and_no_other_has(kind: str) -> None:
     assert set(SAID[kind]) == set(CHANNELS[kind].REASONS)
     assert set(ADVICE[kind]) == set(CHANNELS[kind].REASONS)
@@ -45,6 +49,8 @@ def test_what_to_do_is_a_short_order_that_may_end_a_sentence(kind: str, reason: 
         ("email", "connection_refused", None, "the mail server refused the connection"),
         ("slack", "invalid_token", 403, "Slack refused the webhook's token (HTTP 403)"),
         ("slack", "http_error", 404, "the webhook's address answered with an error (HTTP 404)"),
+        ("slack_bot", "token_revoked", None, "the bot's token was revoked"),
+        ("slack_bot", "rate_limited", 429, "Slack asks for fewer messages (HTTP 429)"),
         ("console", "stream_closed", None, "the receiver's output is closed"),
     ],
 )

@@ -1,11 +1,9 @@
 """The plainest form: told whatever else fails."""
 
-import json
-
 import pytest
 
-from receiver.demo import slack_endpoint
 from receiver.messages import plain
+from tests.messages.blocks import objects, taken
 from tests.messages.contents import HOSTILE, content, digest, line, of_many_groups, storm
 
 
@@ -31,4 +29,12 @@ def test_whatever_an_alert_says_it_is_short_and_slack_takes_it(text: str) -> Non
         rendered = plain.render(told)
         assert len(rendered.text) < 4000
         assert all(character.isprintable() or character == "\n" for character in rendered.text)
-        assert slack_endpoint.accepted(json.dumps({"text": rendered.text, "blocks": rendered.blocks}).encode())
+        assert taken(rendered)
+
+
+def test_whom_urgent_news_mentions_the_plain_form_mentions_too() -> None:
+    rendered = plain.render(content(line(urgent=True, labels={"alertname": "<!channel>"}), mentions=("<!here>",)))
+    mention, section = rendered.blocks
+    assert mention == {"type": "section", "text": {"type": "mrkdwn", "text": "<!here>"}}
+    assert [found["type"] for found in objects(section)] == ["plain_text"]
+    assert taken(rendered)

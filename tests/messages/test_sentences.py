@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.core.content import Failover, Told
+from receiver.core.content import Failover, Told, Totals
 from receiver.messages import sentences
 from tests.messages.contents import LABELS, NOW, content, digest, line
 
@@ -93,12 +93,21 @@ def test_of_the_rest_of_a_digest_every_urgent_kind_is_named_first() -> None:
 
 def test_a_digest_counts_its_alerts_by_severity_and_name() -> None:
     names = [line(labels={"alertname": f"A{n}"}) for n in range(9)]
-    told = digest(line(severity="critical", urgent=True), *[line()] * 3, *names, firing=4_000, resolved=12, urgent=3)
-    assert sentences.summary(told) == "4,012 alerts (3 urgent) in 37 groups: 4,000 firing, 12 resolved."
+    told = digest(line(severity="critical", urgent=True), *[line()] * 3, *names)
+    assert sentences.summary(told) == "13 alerts (1 urgent) in 37 groups: 13 firing."
     assert sentences.totals(told) == (
-        "By severity: 12 × warning, 1 × critical, 3,999 not listed (2 urgent).",
+        "By severity: 1 × critical, 12 × warning.",
         "By alertname: 4 × HighErrorRate, 1 × A0, 1 × A1, 1 × A2, 1 × A3, 1 × A4, 1 × A5, 1 × A6, "
-        "2 of 2 other names, 3,999 not listed (2 urgent).",
+        "2 with 2 other names.",
+    )
+
+
+def test_the_sums_of_a_digest_are_of_all_its_alerts_not_of_those_at_hand() -> None:
+    totals = Totals((("critical", 2), ("warning", 4_010)), (("HighErrorRate", 4_000), ("", 9)), other_names=1)
+    told = digest(line(), firing=4_000, resolved=12, urgent=3, totals=totals)
+    assert sentences.totals(told) == (
+        "By severity: 2 × critical, 4,010 × warning.",
+        "By alertname: 4,000 × HighErrorRate, 9 × (no alertname), 3 with 1 other name.",
     )
 
 
@@ -110,8 +119,21 @@ def test_a_digest_alone_tells_of_mutes() -> None:
 
 def test_the_others_that_still_fire_were_confirmed_since_a_known_time() -> None:
     assert sentences.also_heading(content(line(), also_firing=1, also_confirmed_at=NOW)) == (
-        "1 other alert of this group is still firing, last confirmed at 2026-11-21 05:30:00 UTC or later"
+        "1 other alert of this group is still firing, last confirmed at 2026-11-21 05:30:00 UTC"
     )
     assert sentences.also_heading(digest(line(), also_firing=900, also_confirmed_at=NOW)) == (
         "900 other alerts of these groups are still firing, each last confirmed at 2026-11-21 05:30:00 UTC or later"
     )
+
+
+def test_the_line_that_a_list_of_mails_shows_says_how_severe_it_is_since_when_and_what_it_is() -> None:
+    summary = "High error rate on 10.1.0.7:9100 (checkout-api)"
+    assert sentences.preview(content(line())) == f"Warning, firing for 8h 37m: {summary}"
+    urgent = line(severity="critical", urgent=True, annotations={"description": "Two\nlines."})
+    assert sentences.preview(content(urgent, line())) == "Critical, urgent, firing for 8h 37m: Two lines."
+    assert sentences.preview(content(line(Told.RESOLVED))) == f"Warning, resolved after 1h 30m: {summary}"
+    assert sentences.preview(content(line(Told.RESOLVED, ends_at=None, annotations={}))) == (
+        "Warning, resolved, end unknown"
+    )
+    assert sentences.preview(digest(line())) == "1 alert in 37 groups: 1 firing."
+    assert len(sentences.preview(content(line(annotations={"summary": "x" * 10_000})))) == 200

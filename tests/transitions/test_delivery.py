@@ -573,3 +573,22 @@ def test_an_attempt_that_urgent_news_brings_forward_makes_the_rest_no_longer(tim
     rest = timeline.claim()
     assert isinstance(rest, Rest)
     assert rest.until == until + 2 * (until - begun), "and the next one is as long as if there had been no urgent news"
+
+
+def test_urgent_news_alone_mentions_people_each_once_and_by_its_severity(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(mentions={"critical": "<!here>", "warning": "<@U1>"})))
+    timeline.receive(*(firing(pod=pod, severity="critical") for pod in ("a", "b")), firing(pod="c", severity="warning"))
+    assert claimed(timeline).content.mentions == ("<!here>",)
+
+
+def test_a_reminder_of_urgent_alerts_mentions_nobody(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(mentions={"critical": "<!here>"})))
+    timeline.receive(firing(pod="a", severity="critical"))
+    first = timeline.send()
+    assert isinstance(first, Content)
+    assert first.mentions == ("<!here>",)
+    timeline.now += 4 * HOUR
+    timeline.receive(firing(pod="a", severity="critical"))
+    timeline.now += 10 * SECOND
+    reminder = claimed(timeline).content
+    assert (reminder.reason, reminder.mentions) == (Reason.REPEAT, ())

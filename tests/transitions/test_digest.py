@@ -1,5 +1,6 @@
 """When more is due than tokens are left: who gets a message, and what goes together."""
 
+from receiver.core.alerts import Alert, Status
 from receiver.core.content import Content
 from receiver.core.grouping import Reason
 from receiver.core.policy import Throttle
@@ -194,3 +195,20 @@ def test_what_is_folded_says_once_how_many_alerts_were_cut_off(timeline: Timelin
     timeline.receive(*(firing(f"Alert{n:02}") for n in range(20)), truncated=50)
     timeline.now += 10 * SECOND
     assert sum(content.truncated for content in everything_due(timeline)) == 50
+
+
+def test_a_message_of_more_alerts_than_it_lists_has_the_sums_of_all(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(throttle=Throttle(1, 10 * SECOND, 1))))
+    many = [firing(f"Name{n % 10}", pod=str(n), severity="warning") for n in range(600)]
+    timeline.receive(
+        *many, *(Alert(Status.FIRING, {"pod": str(n), "severity": "page"}, {}, START, None) for n in range(7))
+    )
+    timeline.now += 10 * SECOND
+    content = timeline.send()
+    assert isinstance(content, Content)
+    assert (content.kind, content.news, len(content.lines)) == ("digest", 607, 500)
+    assert content.totals is not None
+    assert content.totals.severities == (("critical", 7), ("warning", 600))
+    assert content.totals.names == tuple((f"Name{n}", 60) for n in range(8))
+    assert content.totals.other_names == 3, "Name8, Name9, and none at all"
+    assert content.totals.names[0][1] * 10 + 7 == content.news

@@ -1,0 +1,150 @@
+"""What each kind of channel makes of the parts that its templates gave, and what it refuses of them."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from html import unescape
+
+from receiver.core.content import Content, Rendered
+from receiver.messages import console, email, slack
+from receiver.messages.wording import SUBJECT_LIMIT, one_line, paragraph
+from receiver.templates.markup import unsafe
+from receiver.templates.wire import FEWER
+
+MAIL_LIMIT = 90_000
+"""Bytes of the own text and HTML together; Gmail hides what is beyond 102 kB."""
+
+CONSOLE_LIMIT = 40_000
+"""Characters on a terminal."""
+
+SLACK_LIMIT = 10_000
+"""Characters of Slack's message; with the header and the mentions it stays below the 12,000 that Slack takes."""
+
+FALLBACK_LIMIT = 500
+"""Characters of what a phone's notification shows of a Slack message."""
+
+
+class Refused(Exception):
+    """A part that can't go out like this; the text says why, and quotes nothing."""
+
+    def __init__(self, part: str, wrong: str, advice: str = "") -> None:
+        """Name the part; ``advice`` says what to do."""
+        super().__init__(wrong)
+        self.part = part
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A kind of channel: its name for people, its built-in rendering, the parts that it takes a template for.
+
+    ``assemble`` makes a message of the built-in one and of the parts' texts; raises Refused.
+    """
+
+    name: str
+    builtin: Callable[[Content], Rendered]
+    parts: tuple[str, ...]
+    assemble: Callable[[Rendered, Mapping[str, str], Content], Rendered]
+
+
+def _email(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Rendered:
+    own = {part: texts[part] for part in ("text", "html") if part in texts}
+    size = sum(len(text.encode()) for text in own.values())
+    if size > MAIL_LIMIT:
+        raise Refused(list(own)[-1], f"makes a mail of {size:,} bytes, more than {MAIL_LIMIT:,}", FEWER)
+    own = {part: paragraph(text, MAIL_LIMIT) for part, text in own.items()}
+    if found := unsafe(own.get("html", "")):
+        raise Refused("html", *found)
+    text, html = own.get("text", builtin.text), own.get("html", builtin.html)
+    return replace(builtin, subject=_subject(builtin, texts), text=text, html=html)
+
+
+def _console(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Rendered:
+    rendered = replace(builtin, subject=_subject(builtin, texts))
+    if "text" not in texts:
+        return rendered
+    _bound("text", texts["text"], CONSOLE_LIMIT)
+    return replace(rendered, text=paragraph(texts["text"], CONSOLE_LIMIT))
+
+
+def _slack(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Rendered:
+    rendered = replace(builtin, subject=_subject(builtin, texts))
+    if "text" in texts:
+        rendered = replace(rendered, text=slack.escape(one_line(texts["text"], FALLBACK_LIMIT)))
+    else:
+        # It begins with the subject.
+        text = builtin.text.removeprefix(slack.escape(builtin.subject))
+        rendered = replace(rendered, text=slack.escape(rendered.subject) + text)
+    if "slack" not in texts:
+        return replace(rendered, blocks=_with_header(builtin.blocks, rendered.subject))
+    _bound("slack", texts["slack"], SLACK_LIMIT)
+    sections = (_section(piece) for piece in pieces(literal(texts["slack"])))
+    blocks = (*slack.mention(content.mentions), _header(rendered.subject), *sections)
+    return replace(rendered, blocks=blocks, attachments=())
+
+
+def _subject(builtin: Rendered, texts: Mapping[str, str]) -> str:
+    return one_line(texts.get("subject", builtin.subject), SUBJECT_LIMIT)
+
+
+def _bound(part: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise Refused(part, f"has {len(text):,} characters, more than {limit:,}", FEWER)
+
+
+# https://docs.slack.dev/messaging/formatting-message-text: everything special is in angle brackets. Links and dates
+# stay; mentions come from the channel's configuration alone.
+_SPECIAL = re.compile(r"<(?!https?://|mailto:|!date\^\d)")
+_SECTION = 3000
+
+
+def literal(mrkdwn: str) -> str:
+    """The text, in which nothing mentions anybody and no link is live that is not http, https or mailto."""
+    return _SPECIAL.sub("&lt;", paragraph(mrkdwn, SLACK_LIMIT))
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in sections that Slack takes, cut at the ends of lines, else between words, else anywhere."""
+    while len(text) > _SECTION:
+        end = text.rfind("\n", 0, _SECTION) + 1 or text.rfind(" ", 0, _SECTION) + 1 or _SECTION
+        for begins, ends in (("<", ">"), ("&", ";")):
+            # Half a link is none, nor is half an escaped character.
+            at = text.rfind(begins, 0, end)
+            end = at if at > 0 and ends not in text[at:end] else end
+        if piece := text[:end].strip():
+            yield piece
+        text = text[end:]
+    if piece := text.strip():
+        yield piece
+
+
+def _header(subject: str) -> Mapping[str, object]:
+    return {"type": "header", "text": {"type": "plain_text", "text": subject, "emoji": False}}
+
+
+def _with_header(blocks: Iterable[Mapping[str, object]], subject: str) -> tuple[Mapping[str, object], ...]:
+    return tuple(_header(subject) if block.get("type") == "header" else block for block in blocks)
+
+
+def _section(mrkdwn: str) -> Mapping[str, object]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn, "verbatim": True}}
+
+
+FORMS: Mapping[str, Form] = {
+    "email": Form("an email channel", email.render, ("subject", "text", "html"), _email),
+    "slack": Form("a Slack channel", slack.render, ("subject", "text", "slack"), _slack),
+    "slack_bot": Form("a Slack channel", slack.render_threaded, ("subject", "text", "slack"), _slack),
+    "console": Form("a console channel", console.render, ("subject", "text"), _console),
+}
+
+_OTHER = Form("this kind of channel", console.render, ("subject", "text"), _console)
+
+
+def form_of(kind: str) -> Form:
+    """The form of a kind of channel; one that another package brings takes what every channel can."""
+    return FORMS.get(kind, _OTHER)
+
+
+def plain(builtin: Rendered) -> Rendered:
+    """As a template may quote it: Slack's text is escaped, of which the template's part sees to itself."""
+    return replace(builtin, text=unescape(builtin.text)) if builtin.blocks else builtin

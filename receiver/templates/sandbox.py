@@ -1,0 +1,221 @@
+"""Templates become texts: Jinja2's sandbox, without a loader, in which nothing undefined is silent."""
+
+import encodings.unicode_escape
+import pprint
+import textwrap
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
+from typing import Any
+
+import jinja2.debug
+from jinja2 import Environment, StrictUndefined, Template, TemplateSyntaxError, meta, nodes, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
+
+from receiver.messages.bounds import Bounds
+from receiver.messages.links import links
+from receiver.messages.wording import duration as spelled
+from receiver.templates.wire import FEWER, Answer
+
+LOADED = (encodings.unicode_escape, jinja2.debug, pprint, textwrap)
+"""What Jinja2 loads no sooner than it is needed; by then no file can be opened any more."""
+
+LIMITS: Mapping[str, int] = {"subject": 2_000, "text": 100_000, "html": 100_000, "slack": 20_000}
+"""Characters of each part beyond which rendering is not worth going on; ``forms`` says what a message may have."""
+
+NAMES = frozenset(
+    {
+        "alerts",
+        "builtin",
+        "channel",
+        "common_annotations",
+        "common_labels",
+        "counts",
+        "explanation",
+        "external_url",
+        "group_labels",
+        "kind",
+        "now",
+        "reason",
+        "status",
+        "still_firing",
+    }
+)
+"""What a template sees."""
+
+# Slack has no way to write a quotation mark but itself; a value's own "&#34;" has become "&amp;#34;" before this.
+_QUOTES = (("&#34;", '"'), ("&#39;", "'"))
+_ADDRESS = Bounds(alerts=0, also=0, labels=0, short=4096, long=0, url=4096)
+
+
+class _NotAllowed(TemplateSyntaxError):
+    """The template asks for what none may have; ``advice`` says what there is instead."""
+
+    def __init__(self, wrong: str, line: int, advice: str) -> None:
+        super().__init__(wrong, line)
+        self.advice = advice
+
+
+class _TooLong(Exception):
+    """The output exceeds what any message could carry."""
+
+
+def render(part: str, source: str, values: Mapping[str, Any]) -> Answer:
+    """The part's text, or why there is none."""
+    try:
+        return Answer(part, _rendered(part, source, values))
+    except TemplateSyntaxError as error:
+        advice = error.advice if isinstance(error, _NotAllowed) else ""
+        return Answer(part, wrong=(error.message or "is no template").rstrip("."), line=error.lineno, advice=advice)
+    except jinja2.UndefinedError as error:
+        return _undefined(part, source, error)
+    except jinja2.exceptions.SecurityError as error:
+        detail = str(error).rstrip(".")
+        return Answer(part, wrong="this is not allowed in a template", line=_line(error), detail=detail)
+    except _TooLong:
+        return Answer(part, wrong=f"has more than {LIMITS[part]:,} characters", advice=FEWER)
+    except MemoryError:
+        return Answer(part, wrong="needs too much memory")
+    except RecursionError:
+        return Answer(part, wrong="is nested too deeply, or calls itself without end")
+    except Exception as error:
+        # Its text may quote a label.
+        return Answer(part, wrong=type(error).__name__, line=_line(error), detail=f"{type(error).__name__}: {error}")
+
+
+def _rendered(part: str, source: str, values: Mapping[str, Any]) -> str:
+    pieces, length = [], 0
+    for piece in _compiled(part, source).generate(values):
+        pieces.append(piece)
+        length += len(piece)
+        if length > LIMITS[part]:
+            raise _TooLong
+    # A literal of the template's may hold half a character.
+    text = "".join(pieces).encode(errors="replace").decode()
+    if part == "slack":
+        for escaped, mark in _QUOTES:
+            text = text.replace(escaped, mark)
+    return text
+
+
+@lru_cache(maxsize=64)
+def _compiled(part: str, source: str) -> Template:
+    environment = _ENVIRONMENTS[part]
+    tree = environment.parse(source)
+    for wrong, line, advice in _amiss(tree):
+        raise _NotAllowed(wrong, line, advice)
+    return environment.from_string(tree)
+
+
+def _amiss(tree: nodes.Template) -> Iterator[tuple[str, int, str]]:
+    """What Jinja2 lets pass until it is reached, or altogether: each with its line, and advice."""
+    for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        yield "a template can't use other files", node.lineno, ""
+    for node in tree.find_all(nodes.ScopedEvalContextModifier):
+        yield "autoescape is not to be changed", node.lineno, "values are always escaped"
+    unknown = meta.find_undeclared_variables(tree) - NAMES - _ENVIRONMENTS["text"].globals.keys()
+    for name in tree.find_all(nodes.Name):
+        if name.name in unknown:
+            yield f"'{name.name}' is undefined", name.lineno, f"there are: {', '.join(sorted(NAMES))}"
+
+
+def _undefined(part: str, source: str, error: jinja2.UndefinedError) -> Answer:
+    name = error.name if isinstance(error, _Missing) else None
+    # A name that was not written in the template may be a label's value.
+    if isinstance(name, str) and name in source:
+        advice = f"where it may be missing, write .get('{name}', '')"
+        return Answer(part, wrong=f"'{name}' is undefined", line=_line(error), advice=advice)
+    return Answer(part, wrong="something is undefined", line=_line(error), detail=error.message or "")
+
+
+def _line(error: BaseException) -> int | None:
+    """The last line of the template that the error came through."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+class _Missing(jinja2.UndefinedError):
+    """Something undefined was used, called ``name`` where it was asked for."""
+
+    def __init__(self, name: str | None, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class _Undefined(StrictUndefined):
+    """What is not there: every use of it is an error that knows its name."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, hint: str | None = None, obj: Any = jinja2.utils.missing, name: str | None = None, exc: Any = None
+    ) -> None:
+        # Jinja2 only calls it, with the message.
+        error: Any = partial(_Missing, name) if exc is None else exc
+        super().__init__(hint, obj, name, error)
+
+    # Within a list it would be shown as "Undefined".
+    __repr__ = StrictUndefined.__str__
+
+
+def utc(value: datetime | None) -> str:
+    """``2026-11-20 20:52:06 UTC``; nothing for an end that there is not."""
+    return "" if value is None else f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(value: timedelta | float) -> str:
+    """``1h 5m``, of a difference of two times or of seconds."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    return spelled(int(seconds * 1000))
+
+
+@pass_context
+def since(context: Context, value: datetime) -> str:
+    """How long ago it was when the message was made: ``1h 5m``."""
+    return duration(context["now"] - value)
+
+
+def _link_in_text(url: object, name: object = "") -> str:
+    return f"{name}: {url}" if name else str(url)
+
+
+def _link_in_html(url: object, name: object = "") -> Markup:
+    if not _is_live(str(url)):
+        return escape(_link_in_text(url, name))
+    return Markup('<a href="{}">{}</a>').format(url, name or url)
+
+
+def _link_in_slack(url: object, name: object = "") -> Markup:
+    if not _is_live(str(url)):
+        return escape(_link_in_text(url, name))
+    # A bar would end the address; as %7C it means the same.
+    return Markup("<{}|{}>").format(str(url).replace("|", "%7C"), str(name or url).replace("|", "¦"))
+
+
+def _is_live(url: str) -> bool:
+    return any(link.live for link in links([("", url)], _ADDRESS))
+
+
+def _environment(link: Any, *, autoescape: bool) -> Environment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=_Undefined, autoescape=autoescape, trim_blocks=True, lstrip_blocks=True
+    )
+    # What says of a value that it is harmless, and what only fills pages.
+    del environment.filters["safe"], environment.globals["lipsum"]
+    environment.filters |= {"utc": utc, "duration": duration, "since": since, "link": link}
+    return environment
+
+
+_ENVIRONMENTS = {
+    "subject": _environment(_link_in_text, autoescape=False),
+    "text": _environment(_link_in_text, autoescape=False),
+    "html": _environment(_link_in_html, autoescape=True),
+    # Not by ``finalize``, which would escape what a macro has escaped already.
+    "slack": _environment(_link_in_slack, autoescape=True),
+}
