@@ -20,6 +20,11 @@ from receiver.messages import console, failures
 log = logging.getLogger(__name__)
 
 
+LARGEST_CODE = 99_999
+LONGEST_THREAD = 500
+"""What a channel may leave with the books: a provider's code, and how it finds a message again, in characters."""
+
+
 class Defect(Exception):
     """A package did what no channel may do; the text, which is ours, says what."""
 
@@ -58,6 +63,7 @@ class Guarded:
         self.name = name
         self.reasons: Collection[str] = COMMON_REASONS | frozenset(reasons)
         self.recipients: Sequence[str] = msgspec.convert(tuple(channel.recipients), tuple[str, ...])
+        "".join(self.recipients).encode()  # no lone surrogate, which no database takes
         self._channel = channel
 
     def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
@@ -72,8 +78,7 @@ class Guarded:
         """Have the channel send."""
         with self._judging():
             receipt = await self._channel.send(payload, recipients)
-        sound = msgspec.convert(asdict(receipt), Receipt)
-        return sound if sound.thread is None or sound.thread.isascii() else replace(sound, thread=None)
+        return _kept(msgspec.convert(asdict(receipt), Receipt))
 
     async def check(self) -> None:
         """Have the channel look whether it could send."""
@@ -98,7 +103,20 @@ class Guarded:
             if failure.reason not in self.reasons:
                 log.error("a failure has a reason that its package has not named", extra={"channel": self.name})
                 failure = replace(failure, reason="internal_error")
-            raise DeliveryError(failure) from None
+            raise DeliveryError(replace(failure, code=_code(failure.code))) from None
+
+
+def _kept(receipt: Receipt) -> Receipt:
+    """The receipt as the store can keep it."""
+    thread = receipt.thread
+    if thread is not None and not (thread.isascii() and len(thread) <= LONGEST_THREAD):
+        thread = None
+    refusals = tuple(replace(refusal, code=_code(refusal.code) or 0) for refusal in receipt.refusals)
+    return Receipt(_code(receipt.code), refusals, thread)
+
+
+def _code(code: int | None) -> int | None:
+    return code if code is not None and 0 <= code <= LARGEST_CODE else None
 
 
 class Unmade:

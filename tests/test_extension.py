@@ -377,9 +377,16 @@ RECEIPT = Receipt(200, (Refusal("ann", 550, True),), "thread")
 
 @pytest.mark.parametrize(
     ("answer", "heeded"),
-    [(RECEIPT, RECEIPT), (Receipt(thread="a\ud800"), Receipt()), (Receipt(), Receipt())],
+    [
+        (RECEIPT, RECEIPT),
+        (Receipt(), Receipt()),
+        # What no store can keep.
+        (Receipt(thread="a\ud800"), Receipt()),
+        (Receipt(thread="a" * 501), Receipt()),
+        (Receipt(2**63, (Refusal("ann", -(2**63), True),)), Receipt(None, (Refusal("ann", 0, True),))),
+    ],
 )
-async def test_a_receipt_is_taken_as_it_is(answer: Receipt, heeded: Receipt) -> None:
+async def test_a_receipt_is_taken_as_far_as_the_store_can_keep_it(answer: Receipt, heeded: Receipt) -> None:
     assert await Guarded("ops", Saying(answer), ("full",)).send(b"", ()) == heeded
 
 
@@ -391,6 +398,8 @@ async def test_a_receipt_is_taken_as_it_is(answer: Receipt, heeded: Receipt) -> 
         (rejected("full"), None),
         (DeliveryError(Failure(FailureClass.TRANSIENT, "full", retry_after=9)), None),
         (rejected("the key is teapot", 400), rejected("internal_error", 400)),
+        (rejected("full", 2**63), rejected("full")),
+        (rejected("full", -1), rejected("full")),
     ],
 )
 async def test_a_failure_is_judged_as_its_package_judges_it_but_for_a_reason_of_no_list(

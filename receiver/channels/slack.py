@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from receiver.channels.base import COMMON_REASONS, DeliveryError, Receipt
 from receiver.channels.slack_answers import REASONS as HTTP_REASONS
-from receiver.channels.slack_answers import Answer, Requests, refusal, unexpected
+from receiver.channels.slack_answers import UNFURLING_NOTHING, Answer, Requests, parts, refusal, unexpected
 from receiver.core.content import Rendered
 from receiver.core.retrying import FailureClass
 from receiver.secret import Secret
@@ -66,9 +66,7 @@ class SlackChannel:
 
     def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         """The webhook's JSON body, ASCII."""
-        return json.dumps(
-            {"text": rendered.text, "blocks": rendered.blocks, "attachments": rendered.attachments}
-        ).encode("ascii")
+        return json.dumps({**parts(rendered), **UNFURLING_NOTHING}).encode("ascii")
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
         """Post exactly these bytes; raises DeliveryError unless Slack says ``ok``."""

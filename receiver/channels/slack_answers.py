@@ -1,13 +1,15 @@
-"""HTTP as both ways to Slack speak it: one request at a time, what its answer means, what its error means."""
+"""What both ways to Slack share: the parts of a message, one request at a time, what its answer or its error means."""
 
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from html import escape
 
 import aiohttp
 
 from receiver.channels.base import DeliveryError, misconfigured, transient
+from receiver.core.content import Rendered
 from receiver.core.retrying import Failure, FailureClass
 
 TRANSIENT_STATUS = frozenset({408, 425, 429})
@@ -32,6 +34,20 @@ REASONS = frozenset(
         "url_invalid",
     }
 )
+
+
+# Nobody's link makes Slack fetch a page and show what is there (https://docs.slack.dev/messaging/unfurling-links-in-messages).
+UNFURLING_NOTHING = {"unfurl_links": False, "unfurl_media": False}
+
+
+def parts(rendered: Rendered) -> dict[str, object]:
+    """The message as Slack takes it. Beside blocks the text is for a phone's notification; it is text, not markup.
+
+    All parts are there, be they empty: an edit keeps what it does not replace.
+    """
+    # These three characters are all that means anything (https://docs.slack.dev/messaging/formatting-message-text).
+    text = escape(rendered.text, quote=False)
+    return {"text": text, "blocks": rendered.blocks, "attachments": rendered.attachments}
 
 
 @dataclass(frozen=True, slots=True)

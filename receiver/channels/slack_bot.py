@@ -12,7 +12,7 @@ from typing import Any
 
 from receiver.channels.base import COMMON_REASONS, DeliveryError, Receipt, misconfigured, rejected
 from receiver.channels.slack_answers import REASONS as HTTP_REASONS
-from receiver.channels.slack_answers import Answer, Requests, refusal, unexpected
+from receiver.channels.slack_answers import UNFURLING_NOTHING, Answer, Requests, parts, refusal, unexpected
 from receiver.core.content import Rendered
 from receiver.core.retrying import FailureClass
 from receiver.secret import Secret
@@ -116,7 +116,6 @@ _WRITING = frozenset({"chat:write", "chat:write:bot", "chat:write:user", "bot", 
 
 # Nothing in a text becomes a mention or a link by itself: what is meant as one is in Slack's own notation.
 _LITERAL = {"parse": "none", "link_names": False}
-_UNFURLING_NOTHING = {"unfurl_links": False, "unfurl_media": False}
 
 
 class SlackBotChannel:
@@ -139,7 +138,7 @@ class SlackBotChannel:
 
     def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
         """What to post, as JSON in ASCII; in a thread of this Slack channel also how, and what to edit first."""
-        payload: dict[str, object] = {"news": {**_message(rendered), **_UNFURLING_NOTHING}}
+        payload: dict[str, object] = {"news": {**_message(rendered), **UNFURLING_NOTHING}}
         if found := self._find(thread):
             payload["thread"] = found
             payload["broadcast"] = not rendered.quiet
@@ -230,8 +229,7 @@ class SlackBotChannel:
 
 
 def _message(rendered: Rendered) -> dict[str, object]:
-    # chat.update keeps attachments that are not replaced, so that none has to be said.
-    return {"text": rendered.text, "blocks": rendered.blocks, "attachments": rendered.attachments, **_LITERAL}
+    return {**parts(rendered), **_LITERAL}
 
 
 def _parts(payload: bytes) -> tuple[dict[str, Any], dict[str, str] | None, dict[str, Any] | None, bool]:

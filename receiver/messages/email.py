@@ -50,8 +50,13 @@ def _layout(excerpt: Excerpt) -> tuple[str, str, str]:
     return excerpt.subject, templating.text(excerpt), templating.html(excerpt)
 
 
+def size(*parts: str) -> int:
+    """Bytes that a mail of these parts has at most, without its headers."""
+    return sum(map(_encoded, parts))
+
+
 def _size(mail: tuple[str, str, str]) -> int:
-    return sum(map(_encoded, mail))
+    return size(*mail)
 
 
 def _encoded(part: str) -> int:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from html import escape
 from textwrap import wrap
 
 from receiver.core.content import Content, Rendered, Told
@@ -80,7 +81,7 @@ DIGEST_LADDER = (
 def render(content: Content) -> Rendered:
     """Blocks and attachments, and as ``text`` the fallback that a phone shows in its notification."""
     ladder = DIGEST_LADDER if content.kind == "digest" else LADDER
-    rendered = fitting(content, ladder, partial(_layout, content.mentions), _size, CHARACTERS_LIMIT)
+    rendered = fitting(content, ladder, partial(_layout, content.mentions), size, CHARACTERS_LIMIT)
     return replace(rendered, quiet=not (content.firing or content.fired_and_resolved))
 
 
@@ -97,11 +98,6 @@ def mention(mentions: Iterable[str]) -> Iterator[Block]:
     """
     for whom in wrap(" ".join(mentions), MENTIONS_LIMIT, break_long_words=False, break_on_hyphens=False)[:1]:
         yield {"type": "section", "text": {"type": "mrkdwn", "text": whom}}
-
-
-def escape(text: str) -> str:
-    """Escape the three characters that Slack asks for (https://docs.slack.dev/messaging/formatting-message-text)."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def standing(content: Content) -> Content:
@@ -129,7 +125,7 @@ def _first(content: Content) -> Rendered:
     def layout(excerpt: Excerpt) -> Rendered:
         return _layout((), replace(excerpt, subject=subject, reason="", sent=updated))
 
-    return fitting(present, LADDER, layout, _size, CHARACTERS_LIMIT)
+    return fitting(present, LADDER, layout, size, CHARACTERS_LIMIT)
 
 
 def _standing(present: Content) -> str:
@@ -144,7 +140,7 @@ def _standing(present: Content) -> str:
 def _layout(mentions: Iterable[str], excerpt: Excerpt) -> Rendered:
     return Rendered(
         subject=excerpt.subject,
-        text=escape(": ".join(filter(None, (excerpt.subject, _gist(excerpt))))),
+        text=": ".join(filter(None, (excerpt.subject, _gist(excerpt)))),
         blocks=(*mention(mentions), *_top(excerpt)),
         attachments=tuple(_attachments(excerpt)),
     )
@@ -244,7 +240,8 @@ def _links(links: Iterable[Link]) -> Iterator[Block]:
 def _markup(link: Link) -> str:
     """The link as markup; "" where it may only be shown as text."""
     # A bar would end the address; as %7C it means the same.
-    markup = f"<{escape(link.url.replace('|', '%7C'))}|{escape(link.name)}>"
+    url, name = escape(link.url.replace("|", "%7C"), quote=False), escape(link.name, quote=False)
+    markup = f"<{url}|{name}>"
     return markup if link.live and len(markup) <= TEXT_LIMIT else ""
 
 
@@ -288,7 +285,8 @@ def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text[:TEXT_LIMIT], "emoji": False}
 
 
-def _size(rendered: Rendered) -> int:
+def size(rendered: Rendered) -> int:
+    """Characters of all texts; more than CHARACTERS_LIMIT where the blocks are too many."""
     # The ladders keep to the number of attachments whatever the texts are.
     blocks = [*rendered.blocks, *(block for bar in rendered.attachments for block in _inner(bar))]
     return _characters(blocks) if len(blocks) <= BLOCKS_LIMIT else CHARACTERS_LIMIT + 1

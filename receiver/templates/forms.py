@@ -3,16 +3,12 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from html import unescape
 
 from receiver.core.content import Content, Rendered
 from receiver.messages import console, email, slack
 from receiver.messages.wording import SUBJECT_LIMIT, one_line, paragraph
 from receiver.templates.markup import unsafe
 from receiver.templates.wire import FEWER
-
-MAIL_LIMIT = 90_000
-"""Bytes of the own text and HTML together; Gmail hides what is beyond 102 kB."""
 
 CONSOLE_LIMIT = 40_000
 """Characters on a terminal."""
@@ -48,15 +44,15 @@ class Form:
 
 
 def _email(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Rendered:
-    own = {part: texts[part] for part in ("text", "html") if part in texts}
-    size = sum(len(text.encode()) for text in own.values())
-    if size > MAIL_LIMIT:
-        raise Refused(list(own)[-1], f"makes a mail of {size:,} bytes, more than {MAIL_LIMIT:,}", FEWER)
-    own = {part: paragraph(text, MAIL_LIMIT) for part, text in own.items()}
+    own = {part: paragraph(texts[part], email.SIZE_LIMIT) for part in ("text", "html") if part in texts}
     if found := unsafe(own.get("html", "")):
         raise Refused("html", *found)
     text, html = own.get("text", builtin.text), own.get("html", builtin.html)
-    return replace(builtin, subject=_subject(builtin, texts), text=text, html=html)
+    rendered = replace(builtin, subject=_subject(builtin, texts), text=text, html=html)
+    size = email.size(rendered.subject, rendered.text, rendered.html)
+    if own and size > email.SIZE_LIMIT:
+        raise Refused(list(own)[-1], f"makes a mail of {size:,} bytes, more than {email.SIZE_LIMIT:,}", FEWER)
+    return rendered
 
 
 def _console(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Rendered:
@@ -70,17 +66,19 @@ def _console(builtin: Rendered, texts: Mapping[str, str], content: Content) -> R
 def _slack(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Rendered:
     rendered = replace(builtin, subject=_subject(builtin, texts))
     if "text" in texts:
-        rendered = replace(rendered, text=slack.escape(one_line(texts["text"], FALLBACK_LIMIT)))
+        rendered = replace(rendered, text=one_line(texts["text"], FALLBACK_LIMIT))
     else:
         # It begins with the subject.
-        text = builtin.text.removeprefix(slack.escape(builtin.subject))
-        rendered = replace(rendered, text=slack.escape(rendered.subject) + text)
+        rendered = replace(rendered, text=rendered.subject + builtin.text.removeprefix(builtin.subject))
     if "slack" not in texts:
         return replace(rendered, blocks=_with_header(builtin.blocks, rendered.subject))
     _bound("slack", texts["slack"], SLACK_LIMIT)
     sections = (_section(piece) for piece in pieces(literal(texts["slack"])))
     blocks = (*slack.mention(content.mentions), _header(rendered.subject), *sections)
-    return replace(rendered, blocks=blocks, attachments=())
+    rendered = replace(rendered, blocks=blocks, attachments=())
+    if (size := slack.size(rendered)) > slack.CHARACTERS_LIMIT:
+        raise Refused("slack", f"makes a message of {size:,} characters, more than {slack.CHARACTERS_LIMIT:,}", FEWER)
+    return rendered
 
 
 def _subject(builtin: Rendered, texts: Mapping[str, str]) -> str:
@@ -143,8 +141,3 @@ _OTHER = Form("this kind of channel", console.render, ("subject", "text"), _cons
 def form_of(kind: str) -> Form:
     """The form of a kind of channel; one that another package brings takes what every channel can."""
     return FORMS.get(kind, _OTHER)
-
-
-def plain(builtin: Rendered) -> Rendered:
-    """As a template may quote it: Slack's text is escaped, of which the template's part sees to itself."""
-    return replace(builtin, text=unescape(builtin.text)) if builtin.blocks else builtin

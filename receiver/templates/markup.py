@@ -16,7 +16,10 @@ _ADDRESSES = re.compile(
 )
 _FORBIDDEN = re.compile("on.*|http-equiv|imagesrcset|srcdoc|srcset")
 _LIVE = re.compile(r"(?i)\s*(https?://|mailto:|#)")
-_STYLE = re.compile(r"(?i)expression\s*\(|(java|vb)script:|@import|behavior\s*:|-moz-binding|\\")
+_STYLE = re.compile(
+    r"(?i)(expression|url|image-set|image|src)\s*\(|(java|vb)script:|@import|(behavior|position)\s*:|-moz-binding|\\"
+)
+_COMMENT = re.compile(r"/\*.*?(\*/|$)", re.DOTALL)
 
 Wrong = tuple[str, str]
 """What is wrong, and what would be right; neither quotes the HTML."""
@@ -51,6 +54,10 @@ class _Reader(HTMLParser):
             elif name == "style":
                 self._judge(value or "")
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """HTML knows no element that ends with its beginning: a browser reads ``<style/>`` as a beginning."""
+        self.handle_starttag(tag, attrs)
+
     def handle_endtag(self, tag: str) -> None:
         """A style ends."""
         self._in_style = False
@@ -66,5 +73,6 @@ class _Reader(HTMLParser):
             self._judge(data)
 
     def _judge(self, style: str) -> None:
-        if _STYLE.search(style):
-            self.wrong = "a style may not run or load anything", ""
+        # A comment may stand between any two words of a style.
+        if _STYLE.search(_COMMENT.sub("", style)):
+            self.wrong = "a style may neither run nor load anything, nor place itself (position:)", ""

@@ -8,7 +8,7 @@ from receiver.core.content import Content, Rendered
 from receiver.logs import unspoken
 from receiver.messages.slack import standing
 from receiver.messages.wording import one_line
-from receiver.templates.forms import Form, Refused, plain
+from receiver.templates.forms import Form, Refused
 from receiver.templates.process import Renderer
 from receiver.templates.values import values
 
@@ -67,7 +67,7 @@ def attempt(form: Form, sources: Mapping[str, str], content: Content, renderer: 
 
 
 def _try(form: Form, sources: Mapping[str, str], content: Content, usual: Rendered, renderer: Renderer) -> Tried:
-    answers = renderer.render(sources, values(content, plain(usual)))
+    answers = renderer.render(sources, values(content, usual))
     failures = [
         Failure(answer.part, said(answer.wrong), answer.line, said(answer.advice), said(answer.detail))
         for answer in answers

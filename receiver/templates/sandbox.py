@@ -1,6 +1,7 @@
 """Templates become texts: Jinja2's sandbox, without a loader, in which nothing undefined is silent."""
 
 import encodings.unicode_escape
+import html
 import pprint
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,8 @@ from receiver.messages.links import links
 from receiver.messages.wording import duration as spelled
 from receiver.templates.wire import FEWER, Answer
 
-LOADED = (encodings.unicode_escape, jinja2.debug, pprint, textwrap)
-"""What Jinja2 loads no sooner than it is needed; by then no file can be opened any more."""
+LOADED = (encodings.unicode_escape, html, jinja2.debug, pprint, textwrap, datetime.strptime("", ""))
+"""What is loaded no sooner than it is needed; by then no file can be opened any more."""
 
 LIMITS: Mapping[str, int] = {"subject": 2_000, "text": 100_000, "html": 100_000, "slack": 20_000}
 """Characters of each part beyond which rendering is not worth going on; ``forms`` says what a message may have."""
@@ -48,6 +49,9 @@ NAMES = frozenset(
 # Slack has no way to write a quotation mark but itself; a value's own "&#34;" has become "&amp;#34;" before this.
 _QUOTES = (("&#34;", '"'), ("&#39;", "'"))
 _ADDRESS = Bounds(alerts=0, also=0, labels=0, short=4096, long=0, url=4096)
+
+LONGEST_LINK = 3000
+"""Characters of a link in Slack, as it is written (https://docs.slack.dev/reference/block-kit/blocks/section-block)."""
 
 
 class _NotAllowed(TemplateSyntaxError):
@@ -195,7 +199,9 @@ def _link_in_slack(url: object, name: object = "") -> Markup:
     if not _is_live(str(url)):
         return escape(_link_in_text(url, name))
     # A bar would end the address; as %7C it means the same.
-    return Markup("<{}|{}>").format(str(url).replace("|", "%7C"), str(name or url).replace("|", "¦"))
+    link = Markup("<{}|{}>").format(str(url).replace("|", "%7C"), str(name or url).replace("|", "¦"))
+    # One that a section of Slack's does not take would be cut in half.
+    return link if len(link) < LONGEST_LINK else escape(_link_in_text(url, name))
 
 
 def _is_live(url: str) -> bool:

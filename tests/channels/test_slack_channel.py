@@ -60,7 +60,13 @@ async def test_a_message_arrives_with_exactly_the_bytes_that_were_built(
     endpoint: SlackEndpoint, channel: SlackChannel
 ) -> None:
     payload = channel.build(RENDERED, "01A", 0)
-    assert json.loads(payload) == {"text": RENDERED.text, "blocks": list(BLOCKS), "attachments": [{"fallback": "x"}]}
+    assert json.loads(payload) == {
+        "text": RENDERED.text,
+        "blocks": list(BLOCKS),
+        "attachments": [{"fallback": "x"}],
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
     for _ in range(2):
         assert (await channel.send(payload, ())).code == 200
     assert [message.body for message in endpoint.messages] == [payload, payload]

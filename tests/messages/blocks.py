@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from receiver.channels.slack_answers import parts
 from receiver.core.content import Rendered
 from receiver.demo import slack_endpoint
 
@@ -46,7 +47,7 @@ def markups(rendered: Rendered) -> list[str]:
 
 def payload(rendered: Rendered) -> str:
     """What goes to Slack."""
-    return json.dumps({"text": rendered.text, "blocks": rendered.blocks, "attachments": rendered.attachments})
+    return json.dumps(parts(rendered))
 
 
 def taken(rendered: Rendered) -> bool:
