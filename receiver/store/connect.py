@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from types import MappingProxyType
+from typing import IO, Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, RowMapping, Table, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from receiver.store import migrations, schema
+from receiver.store.prepared import Prepare, preparing
 from receiver.store.upserts import Bulk
 
 # Long enough for a checkpoint or a backup that holds the file, far below Alertmanager's patience.
 BUSY_TIMEOUT = 5_000
+NONE: Mapping[str, Any] = MappingProxyType({})
+T = TypeVar("T")
 
 
 class StoreUnavailable(Exception):
@@ -25,33 +29,54 @@ class StoreUnavailable(Exception):
 
 
 class Tx:
-    """One transaction: what transitions read and write through."""
+    """One transaction: what transitions read and write through.
 
-    def __init__(self, connection: Connection, ids: Mapping[str, Iterator[int]]) -> None:
+    It speaks to the driver itself: the connection is SQLAlchemy's for what begins and ends the transaction.
+    """
+
+    def __init__(self, connection: Connection, prepare: Prepare, ids: Mapping[str, Iterator[int]]) -> None:
         """Wrap a connection that is within a transaction; ``ids`` hands out new row ids by table."""
-        self._connection = connection
+        self._dialect = connection.dialect
+        self._cursor = connection.connection.cursor()
+        self._prepare = prepare
         self._ids = ids
 
-    def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
-        """All rows of a query."""
-        return self._connection.execute(statement, parameters).mappings().all()
+    def rows(self, statement: Executable, parameters: Mapping[str, Any] = NONE) -> Sequence[Any]:
+        """All rows of a query, each a mapping by the names of its columns."""
+        found = self.tuples(statement, parameters)
+        names = [column[0] for column in self._cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
 
-    def tuples(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+    def tuples(self, statement: Executable, parameters: Mapping[str, Any] = NONE) -> Sequence[Any]:
         """All rows of a query as tuples, for where there are many."""
-        return self._connection.execute(statement, parameters).all()
+        prepared = self._prepare(statement, tuple(parameters))
+        self._ask(self._cursor.execute, *prepared.bound(parameters))
+        return prepared.rows(self._ask(self._cursor.fetchall))
 
-    def scalar(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Any:
+    def scalar(self, statement: Executable, parameters: Mapping[str, Any] = NONE) -> Any:
         """The first column of the first row; None when there is no row."""
-        return self._connection.execute(statement, parameters).scalar()
+        found = self.tuples(statement, parameters)
+        return found[0][0] if found else None
 
-    def run(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
+    def run(self, statement: Executable, parameters: Mapping[str, Any] = NONE) -> int:
         """Carry out a statement; how many rows it touched."""
-        return self._connection.execute(statement, parameters).rowcount
+        self._ask(self._cursor.execute, *self._prepare(statement, tuple(parameters)).bound(parameters))
+        return self._cursor.rowcount
 
-    def bulk(self, statement: Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
+    def bulk(self, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
         """Carry out a statement for every row."""
         if rows:
-            self._connection.exec_driver_sql(statement.sql(self._connection.dialect), list(rows))
+            sql = self._prepare(bulk.statement, bulk.columns).many(bulk.columns)
+            self._ask(self._cursor.executemany, sql, rows)
+
+    def _ask(self, driver: Callable[..., T], *asked: Any) -> T:
+        """What the driver answers; its errors are SQLAlchemy's, without the values."""
+        errors = self._dialect.loaded_dbapi.Error
+        try:
+            return driver(*asked)
+        except errors as error:
+            sql = asked[0] if asked else None
+            raise DBAPIError.instance(sql, None, error, errors, hide_parameters=True, dialect=self._dialect) from error
 
     def new_id(self, table: Table) -> int:
         """A row id not used before. Known before the insert, so that rows and their references go in bulk."""
@@ -66,8 +91,11 @@ class Store:
         parsed = make_url(url)
         self._path = Path(parsed.database) if parsed.database and parsed.database != ":memory:" else None
         self._lock = _lock(self._path) if self._path else None
+        # Taking a connection from the pool costs more than most transactions.
+        self._writing: Connection | None = None
         try:
             self._engine = _engine(url, in_memory=self._path is None)
+            self._prepare = preparing(self._engine.dialect)
             with self._engine.begin() as connection:
                 migrations.migrate(connection, clock())
                 self._ids = {name: count(_next_id(connection, table)) for name, table in _NUMBERED.items()}
@@ -80,23 +108,36 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """A read-write transaction, committed durably at the end, rolled back on an exception."""
-        with self._engine.begin() as connection:
-            yield Tx(connection, self._ids)
+        if self._writing is None:
+            self._writing = self._engine.connect()
+        try:
+            with self._writing.begin():
+                yield Tx(self._writing, self._prepare, self._ids)
+        except BaseException:
+            # Whatever a failure has left behind ends with its connection.
+            self._let_go()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """A consistent snapshot for reading."""
         with self._readers.begin() as connection:
-            yield Tx(connection, {})
+            yield Tx(connection, self._prepare, {})
 
     def close(self) -> None:
         """Close all connections and let the file go."""
+        self._let_go()
         for engine in (getattr(self, "_readers", None), getattr(self, "_engine", None)):
             if engine is not None:
                 engine.dispose()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _let_go(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.close()
 
 
 _NUMBERED = {

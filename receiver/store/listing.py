@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 
 from receiver.core.entries import Outcome, Phase
 from receiver.store import schema
@@ -23,10 +23,10 @@ class Listed:
     overtaken by a newer life of its alert.
     """
 
-    facts: RowMapping
+    facts: Mapping[str, Any]
     outcomes: Mapping[str, int]
-    attempts: Sequence[RowMapping]
-    recipients: Sequence[RowMapping]
+    attempts: Sequence[Mapping[str, Any]]
+    recipients: Sequence[Mapping[str, Any]]
     redeliverable: bool
 
 
@@ -133,8 +133,8 @@ def messages(
     ]
 
 
-def _by_message(tx: Tx, query: Any, ids: Sequence[int]) -> dict[int, list[RowMapping]]:
-    found: dict[int, list[RowMapping]] = defaultdict(list)
+def _by_message(tx: Tx, query: Any, ids: Sequence[int]) -> dict[int, list[Mapping[str, Any]]]:
+    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     if ids:
         for row in tx.rows(query, {"ids": ids}):
             found[row["message_id"]].append(row)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import RowMapping, and_, bindparam, case, exists, false, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, false, func, insert, or_, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.content import Told
@@ -253,7 +254,7 @@ def by_uid(tx: Tx, uid: str) -> Message | None:
     return next((_message(row) for row in tx.rows(_BY_UID, {"uid": uid})), None)
 
 
-def _message(row: RowMapping) -> Message:
+def _message(row: Mapping[str, Any]) -> Message:
     return Message(**{**row, "state": State(row["state"])})
 
 

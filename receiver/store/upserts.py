@@ -1,41 +1,29 @@
 """Statements for many rows at once."""
 
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, Insert, Table, Update, bindparam
+from sqlalchemy import Insert, Table, Update, bindparam
 from sqlalchemy.dialects.sqlite import insert
 
-# SQLite allows 32,766 parameters a statement; chunks keep the few shapes of a statement in the compile cache.
+# SQLite allows 32,766 parameters a statement; chunks keep few shapes of one.
 CHUNK = 500
 
 
-class Bulk:
-    """A statement that is carried out for many rows, each a tuple in the order of ``columns``.
+class Bulk(NamedTuple):
+    """A statement that is carried out for many rows, each a tuple in the order of ``columns``, its parameters.
 
-    Compiled once: SQLAlchemy's handling of each row's parameters costs more than SQLite's insert of the row.
+    The rows go to the driver as they are: SQLAlchemy's handling of each one's parameters costs more than SQLite's
+    insert of the row.
     """
 
-    def __init__(self, statement: Insert | Update, columns: Sequence[str]) -> None:
-        """``columns`` names the statement's parameters in the order in which the rows hold them."""
-        self._statement = statement
-        self.columns = tuple(columns)
-        self._compiled = cache(self._compile)
-
-    def sql(self, dialect: Dialect) -> str:
-        """The statement's text, with parameters in the order of ``columns``."""
-        return self._compiled(dialect)
-
-    def _compile(self, dialect: Dialect) -> str:
-        compiled = self._statement.compile(dialect=dialect)
-        assert compiled.positiontup == list(self.columns), compiled.positiontup
-        return str(compiled)
+    statement: Insert | Update
+    columns: tuple[str, ...]
 
 
 def inserting(table: Table) -> Bulk:
     """Insert rows."""
-    return Bulk(_insert(table), [column.name for column in table.columns])
+    return Bulk(_insert(table), tuple(column.name for column in table.columns))
 
 
 def upserting(table: Table) -> Bulk:
@@ -44,7 +32,7 @@ def upserting(table: Table) -> Bulk:
     keys = [column.name for column in table.primary_key.columns]
     overwritten = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
     statement = statement.on_conflict_do_update(index_elements=keys, set_=overwritten)
-    return Bulk(statement, [column.name for column in table.columns])
+    return Bulk(statement, tuple(column.name for column in table.columns))
 
 
 def adding(table: Table, column: str) -> Bulk:
@@ -54,7 +42,7 @@ def adding(table: Table, column: str) -> Bulk:
         index_elements=[key.name for key in table.primary_key.columns],
         set_={column: table.c[column] + statement.excluded[column]},
     )
-    return Bulk(statement, [each.name for each in table.columns])
+    return Bulk(statement, tuple(each.name for each in table.columns))
 
 
 def _insert(table: Table) -> Any:

@@ -1,10 +1,12 @@
 """The cost of a step grows with what is due or received, never with what is tracked."""
 
+import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
 
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
@@ -29,30 +31,56 @@ DOWN = Failure(FailureClass.TRANSIENT, "connection_refused")
 
 
 class Watch:
-    """The statements of a timeline's writes, and those of their plans that look through a whole table."""
+    """The statements that the driver was given, and those of their plans that look through a whole table."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self) -> None:
         self.statements: list[str] = []
         self.scans: list[str] = []
-        for engine in (timeline.store._engine, timeline.store._readers):
-            event.listen(engine, "before_cursor_execute", self._look)
 
-    def _look(self, connection: Connection, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+    def look(self, connection: sqlite3.Connection, statement: str, parameters: Any) -> None:
+        """Keep a statement that is about to be carried out, and look at its plan."""
         self.statements.append(statement)
         if statement.startswith(("PRAGMA", "BEGIN")):
             return
-        assert connection.connection.driver_connection is not None
-        one = parameters[0] if isinstance(parameters, list) else parameters
-        plan = connection.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", one).fetchall()
+        # Not by a watched cursor.
+        plan = sqlite3.Cursor(connection).execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
         for *_, step in plan:
             what, name, *how = step.split()
             if what == "SCAN" and name not in (*SMALL, "CONSTANT") and not set(how) & set(PARTIAL):
                 self.scans.append(f"{step}: {statement}")
 
 
+class Watched(sqlite3.Connection):
+    """A connection whose statements a watch may see. Whoever asks the database does so with one of its cursors."""
+
+    watch: Watch | None = None
+
+    def cursor(self, *_: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        """A cursor that shows what it carries out; ``execute`` of the connection makes one, too."""
+        return WatchedCursor(self)
+
+
+class WatchedCursor(sqlite3.Cursor):
+    """Shows what it carries out."""
+
+    def execute(self, sql: str, parameters: Any = ()) -> "WatchedCursor":
+        """Show the statement, then carry it out."""
+        if Watched.watch is not None:
+            Watched.watch.look(self.connection, sql, parameters)
+        super().execute(sql, parameters)
+        return self
+
+    def executemany(self, sql: str, rows: Any) -> "WatchedCursor":
+        """Show the statement with its first row, then carry it out."""
+        if Watched.watch is not None:
+            Watched.watch.look(self.connection, sql, rows[0])
+        super().executemany(sql, rows)
+        return self
+
+
 def live(timeline: Timeline) -> Watch:
     """Everything that happens to alerts, once each; what is tracked beside them stays as it is."""
-    watch = Watch(timeline)
+    watch = Watched.watch = Watch()
     fresh = [firing("Fresh", pod=str(n), severity="critical" if n == 0 else "info") for n in range(20)]
     timeline.receive(*fresh)
     timeline.receive(*fresh)
@@ -75,12 +103,15 @@ def live(timeline: Timeline) -> Watch:
     while not isinstance(timeline.send(), Rest):
         pass
     timeline.receive(*fresh)
+    Watched.watch = None
     return watch
 
 
 @pytest.fixture
-def tracking(tmp_path: Path) -> Callable[[int], Timeline]:
-    """Makes a timeline that tracks so many alerts, all told."""
+def tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Timeline]:
+    """Makes a timeline that tracks so many alerts, all told, and whose statements can be watched."""
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", partial(sqlite3.connect, factory=Watched))
+    monkeypatch.setattr(Watched, "watch", None)
 
     def make(tracked: int) -> Timeline:
         ops = channel(
