@@ -4,9 +4,11 @@ https://docs.slack.dev/apis/web-api/using-the-slack-web-api: a no comes with sta
 bot's token is in a header alone: it is in no payload, no exception and no log.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +18,9 @@ from receiver.channels.slack_answers import UNFURLING_NOTHING, Answer, Requests,
 from receiver.core.content import Rendered
 from receiver.core.retrying import FailureClass
 from receiver.secret import Secret
+
+EDITS_PATIENCE = 5.0
+"""Seconds for what a digest edits after it was posted, so that the end of the process does not leave it in doubt."""
 
 BODY_LIMIT = 1 << 20
 """Bytes read of an answer; Slack's repeat the whole message."""
@@ -144,6 +149,9 @@ class SlackBotChannel:
             payload["broadcast"] = not rendered.quiet
             if rendered.first is not None:
                 payload["first"] = _message(rendered.first)
+        edits = [{**_message(edited), **place} for of, edited in rendered.edits if (place := self._find(of))]
+        if edits:
+            payload["edits"] = edits
         return json.dumps(payload).encode("ascii")
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
@@ -152,14 +160,16 @@ class SlackBotChannel:
         The edit comes first because it can be repeated: after an error nothing has been posted, for sure. The reply
         may be, and then the same bytes make at worst a second one like it.
         """
-        news, thread, first, broadcast = _parts(payload)
-        news["channel"] = self._channel
-        if thread is not None and (first is None or await self._edit(thread, first)):
-            reply = {"thread_ts": thread["ts"], "reply_broadcast": broadcast}
+        parts = _parts(payload)
+        news, thread = {**parts["news"], "channel": self._channel}, parts.get("thread")
+        if thread and ("first" not in parts or await self._edit(thread, parts["first"])):
+            reply = {"thread_ts": thread["ts"], "reply_broadcast": parts["broadcast"]}
             answer = await self._call("chat.postMessage", news | reply)
             if _word(answer) not in UNANSWERABLE:
                 return self._receipt(answer, thread["ts"])
-        return self._receipt(await self._call("chat.postMessage", news))
+        receipt = self._receipt(await self._call("chat.postMessage", news))
+        await self._edit_others(parts.get("edits", ()))
+        return receipt
 
     async def check(self) -> None:
         """Ask Slack whether it knows the bot, and whether it was given leave to write at all.
@@ -203,6 +213,15 @@ class SlackBotChannel:
         except DeliveryError as error:
             raise DeliveryError(replace(error.failure, may_be_taken=False)) from None
 
+    async def _edit_others(self, edits: Sequence[Mapping[str, object]]) -> None:
+        """Edit the first messages of threads that are over. The news has been posted: nothing of this may undo that."""
+        with suppress(DeliveryError, TimeoutError):
+            async with asyncio.timeout(EDITS_PATIENCE):
+                for edit in edits:
+                    # One that is gone is no reason not to try the next; trouble with Slack is.
+                    if (await self._call("chat.update", edit)).status != 200:
+                        return
+
     async def _call(self, method: str, arguments: Mapping[str, object]) -> Answer:
         token = self._token.reveal()
         if not _TOKEN.fullmatch(token):
@@ -232,8 +251,8 @@ def _message(rendered: Rendered) -> dict[str, object]:
     return {**parts(rendered), **_LITERAL}
 
 
-def _parts(payload: bytes) -> tuple[dict[str, Any], dict[str, str] | None, dict[str, Any] | None, bool]:
-    """What ``build`` put together: the news, the thread, its first message's new look, whether to broadcast.
+def _parts(payload: bytes) -> dict[str, Any]:
+    """What ``build`` put together: the news, perhaps a thread with its first message's new look, and other edits.
 
     Bytes that a channel of this name built before it was a bot's are refused, so that their alerts are told anew.
     """
@@ -242,8 +261,8 @@ def _parts(payload: bytes) -> tuple[dict[str, Any], dict[str, str] | None, dict[
     except ValueError:
         parts = None
     match parts:
-        case {"news": dict() as news}:
-            return news, parts.get("thread"), parts.get("first"), parts.get("broadcast", False)
+        case {"news": dict()}:
+            return dict(parts)
     raise rejected("foreign_payload")
 
 

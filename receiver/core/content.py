@@ -69,6 +69,14 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """A group of a digest that has a ``thread`` and is over: nothing of it fires now. Empty labels are left out."""
+
+    thread: str
+    group: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """The content of one message.
 
@@ -83,7 +91,7 @@ class Content:
     configuration has mentioned for urgent news like this, in the provider's own notation: trusted text, unlike all of
     the alerts'. ``thread`` is what the channel said of the message that began the group's thread; None where this one
     begins it. ``note`` is a sentence of the receiver's about this rendering itself. ``totals`` are there where
-    ``lines`` are not all of the news.
+    ``lines`` are not all of the news. ``ended`` are the first of a digest's groups that are over.
     """
 
     channel: str
@@ -110,6 +118,7 @@ class Content:
     note: str = ""
     totals: Totals | None = None
     lacking: tuple[str, ...] = ()
+    ended: tuple[Ended, ...] = ()
 
     @property
     def news(self) -> int:
@@ -163,7 +172,8 @@ class Rendered:
 
     ``blocks`` and ``attachments`` are Slack's, already escaped and within its limits. ``first`` is how the message that
     began the group's thread is to look from now on, where a channel edits what it has sent. ``quiet``: nothing new
-    fires in it, so that a reply in the thread is enough.
+    fires in it, so that a reply in the thread is enough. ``edits``: how messages that began other threads are to look,
+    each by its thread.
     """
 
     subject: str
@@ -173,3 +183,4 @@ class Rendered:
     attachments: tuple[Mapping[str, object], ...] = ()
     first: "Rendered | None" = None
     quiet: bool = False
+    edits: "tuple[tuple[str, Rendered], ...]" = ()

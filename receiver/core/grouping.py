@@ -37,8 +37,8 @@ class Group:
     group_interval. ``truncated`` alerts were cut off by Alertmanager's ``max_alerts`` and not told of yet.
     ``failures`` counts the attempts in a row that surely failed; ``refused_at`` is when the first of its messages in a
     row was refused itself. ``message_id`` is the message that is on its way with the group's news: nothing newer
-    passes it. ``thread`` is what the channel said of the message that the group's later ones belong to; None while
-    nothing of the group fires as far as people know, so that what comes next begins a new one.
+    passes it. ``thread`` is the kind of the channel and what it said of the message that the group's later ones belong
+    to; None where what comes next begins a new one.
     """
 
     id: int
@@ -62,6 +62,12 @@ class Group:
     refused_at: int | None = None
     message_id: int | None = None
     thread: str | None = None
+
+
+def thread(group: Group, kind: str) -> str | None:
+    """What a channel of this kind said of the message that began the group's thread; None where none of it did."""
+    said_by, _, reference = (group.thread or "").partition(":")
+    return reference if said_by == kind else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from functools import partial
 from html import escape
 from textwrap import wrap
 
-from receiver.core.content import Content, Rendered, Told
+from receiver.core.content import Content, Ended, Rendered, Told
 from receiver.messages import wording
 from receiver.messages.bounds import Bounds
 from receiver.messages.excerpt import AlertText, AlsoText, Excerpt, fitting
@@ -86,9 +86,11 @@ def render(content: Content) -> Rendered:
 
 
 def render_threaded(content: Content) -> Rendered:
-    """As ``render``, and where it continues a thread with how the thread's first message is to look now."""
+    """As ``render``, and with how the first messages of threads are to look now: of its own, of those that it ends."""
     rendered = render(content)
-    return rendered if content.thread is None else replace(rendered, first=_first(content))
+    if content.thread is not None:
+        rendered = replace(rendered, first=_first(content))
+    return replace(rendered, edits=tuple((ended.thread, _over(content, ended)) for ended in content.ended))
 
 
 def mention(mentions: Iterable[str]) -> Iterator[Block]:
@@ -126,6 +128,15 @@ def _first(content: Content) -> Rendered:
         return _layout((), replace(excerpt, subject=subject, reason="", sent=updated))
 
     return fitting(present, LADDER, layout, size, CHARACTERS_LIMIT)
+
+
+def _over(digest: Content, ended: Ended) -> Rendered:
+    """How the first message of a group looks that is over, as a digest tells."""
+    group = replace(digest, kind="group", group=ended.group, lines=(), firing=0, resolved=1, fired_and_resolved=0)
+    subject = wording.subject(group)
+    updated = f"All of it is over, as a digest tells at {wording.utc(digest.composed_at)}"
+    header: Block = {"type": "header", "text": _plain(subject)}
+    return Rendered(subject, subject, blocks=(header,), attachments=(_bar(Tone.RESOLVED, _section(updated)),))
 
 
 def _standing(present: Content) -> str:

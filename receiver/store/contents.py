@@ -1,10 +1,11 @@
 """What a message says, as facts: read when it is claimed, in the claim's own transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import JSON, RowMapping, and_, bindparam, false, func, literal, select, true, type_coerce
+from sqlalchemy import JSON, and_, bindparam, false, func, literal, select, true, type_coerce
 
 from receiver.core.alerts import Status
 from receiver.core.content import Failover, Line, Told, Totals
@@ -63,7 +64,8 @@ _STILL_FIRING = and_(
             schema.alert_group.c.message_id.is_not(None), schema.alert_group.c.message_id == bindparam("message")
         )
     ),
-    _d.c.phase == Phase.IDLE,
+    # Of what a mute holds people know that it fires, too.
+    _d.c.phase.in_([Phase.IDLE, Phase.HELD]),
     _d.c.status == Status.FIRING,
     _d.c.told == Status.FIRING,
     _e.c.closed_at.is_(None),
@@ -190,7 +192,7 @@ def also_firing(tx: Tx, message: Message, levels: Sequence[str], lapsed: int) ->
     return AlsoFiring(counted["n"], counted["confirmed_at"], lines)
 
 
-def _line(row: RowMapping, levels: Sequence[str]) -> Line:
+def _line(row: Mapping[str, Any], levels: Sequence[str]) -> Line:
     return Line(
         told=Told(row["line"]),
         # The scale may have lost levels since the rank was stored.

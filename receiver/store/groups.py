@@ -1,9 +1,10 @@
 """Groups: what waits in them, which are due, and in which order they have their turn."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, select, update
 
 from receiver.core.alerts import Status
 from receiver.core.entries import Phase
@@ -84,7 +85,7 @@ _WAITING = (
     .where(_d.c.group_id.in_(bindparam("groups", expanding=True)), _d.c.phase == Phase.WAITING)
     .group_by(_d.c.group_id)
 )
-# Two seeks, however many of the group's alerts are over.
+# A few seeks, however many of the group's alerts are over.
 _FIRES = exists().where(
     _d.c.group_id == _g.c.id,
     _d.c.phase == Phase.IDLE,
@@ -99,7 +100,22 @@ _END_IS_NEWS = exists().where(
     _d.c.phase.in_([phase for phase in Phase if phase is not Phase.IDLE]),
     _d.c.told == Status.FIRING,
 )
-_FIRING = select(_g.c.id).where(_g.c.id.in_(bindparam("ids", expanding=True)), or_(_FIRES, _END_IS_NEWS))
+_owed = _d.alias("owed")
+_HEIR_IS_NEWS = exists().where(
+    _d.c.group_id == _g.c.id,
+    _d.c.phase.in_([phase for phase in Phase if phase is not Phase.IDLE]),
+    _owed.c.episode_id == _d.c.owes,
+    _owed.c.channel_id == _d.c.channel_id,
+    _owed.c.told == Status.FIRING,
+    bindparam("ends_told"),
+)
+_FIRING = select(_g.c.id).where(_g.c.id.in_(bindparam("ids", expanding=True)), or_(_FIRES, _END_IS_NEWS, _HEIR_IS_NEWS))
+_GOES_ON = exists().where(
+    _d.c.group_id == _g.c.id,
+    _d.c.phase.in_([phase for phase in Phase if phase is not Phase.IDLE]),
+    _d.c.status == Status.FIRING,
+)
+_OVER = select(_g.c.id).where(_g.c.id.in_(bindparam("ids", expanding=True)), ~or_(_FIRES, _GOES_ON))
 _COUNTED = {"waiting": 0, "openings": 0, "urgent": 0, "reminders": 0, "oldest_at": None, "severity": 0}
 # One seek for each status, however much waits.
 _OLDEST = select(func.min(_d.c.since)).where(
@@ -127,9 +143,18 @@ def with_news(tx: Tx, channel_id: int) -> list[Group]:
     return [_group(row) for row in tx.rows(_OF_CHANNEL, {"channel": channel_id})]
 
 
-def firing(tx: Tx, ids: Sequence[int], lapsed: int) -> set[int]:
-    """Those of these groups that have an alert which fires as far as people know, seen since ``lapsed``."""
-    return {row["id"] for chunk in chunks(ids) for row in tx.rows(_FIRING, {"ids": chunk, "lapsed": lapsed})}
+def firing(tx: Tx, ids: Sequence[int], lapsed: int, *, ends_told: bool) -> set[int]:
+    """Those of these groups that have an alert which fires as far as people know, seen since ``lapsed``.
+
+    With ``ends_told`` they also take for firing what has ended and fires anew, if they have heard of neither.
+    """
+    where = {"lapsed": lapsed, "ends_told": ends_told}
+    return {row["id"] for chunk in chunks(ids) for row in tx.rows(_FIRING, {"ids": chunk, **where})}
+
+
+def over(tx: Tx, ids: Sequence[int], lapsed: int) -> set[int]:
+    """Those of these groups of which nothing fires once all that is on its way is told; they may be few at most."""
+    return {row["id"] for row in tx.rows(_OVER, {"ids": ids, "lapsed": lapsed})}
 
 
 def queue(tx: Tx, channel_id: int, now: int) -> Queue:
@@ -168,7 +193,7 @@ def clamp_due_since(tx: Tx, channel_id: int, now: int) -> None:
     tx.run(_CLAMP_DUE_SINCE, {"channel": channel_id, "now": now})
 
 
-def _group(row: RowMapping) -> Group:
+def _group(row: Mapping[str, Any]) -> Group:
     reason = Reason(row["due_reason"]) if row["due_reason"] else None
     return Group(**{**row, "labels": parse(row["labels"]), "due_reason": reason})
 
@@ -185,7 +210,7 @@ def _row(group: Group) -> tuple[object, ...]:
 
 def recount(tx: Tx, groups: Sequence[Group]) -> None:
     """Set what waits in these groups from their rows."""
-    counted: dict[int, RowMapping] = {}
+    counted: dict[int, Mapping[str, Any]] = {}
     for chunk in chunks([group.id for group in groups]):
         counted.update({row["group_id"]: row for row in tx.rows(_WAITING, {"groups": chunk})})
     for group in groups:

@@ -7,7 +7,7 @@ because its provider may have it; one that never got that far dissolves, because
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from receiver.core import throttling
+from receiver.core import grouping, throttling
 from receiver.core.content import Content, Failover, Incidents, Line, NoticeKind, Told
 from receiver.core.grouping import Group, Reason, WaitUntil
 from receiver.core.policy import ChannelPolicy, Policy
@@ -23,6 +23,7 @@ from receiver.transitions.mute import hold_back
 from receiver.transitions.notify import INTERVAL
 from receiver.transitions.release import deliver, release
 from receiver.transitions.reroute import follow
+from receiver.transitions.threads import end_threads, ended
 
 # Then others of the channel have their turn first.
 YIELDS_AFTER = 3
@@ -112,6 +113,8 @@ def claim(tx: Tx, channel_name: str, uid: str, policy: Policy, now: int) -> Clai
     if len(chosen) == queue.groups:
         state.throttled_at = None
     _take_token(tx, state, channel, now)
+    # It may have ended without a message: unsaid, or by being confirmed no more.
+    end_threads(tx, chosen, channel, policy, now)
     message = _mark(tx, state, chosen, reason, uid, channel, now)
     failovers: tuple[Failover, ...] = ()
     if any(each.fallback for each in policy.channels):
@@ -299,9 +302,10 @@ def _compose(
         mutes=mutes,
         failovers=failovers,
         mentions=_mentions(lines, channel),
-        thread=group.thread if group else None,
+        thread=grouping.thread(group, channel.kind) if group else None,
         totals=total,
         lacking=tuple(name for name, value in group.labels.items() if not value) if group else (),
+        ended=() if group else ended(tx, chosen, channel, policy, now),
     )
 
 

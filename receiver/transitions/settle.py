@@ -16,6 +16,7 @@ from receiver.transitions.failover import hand_over, relieve
 from receiver.transitions.notify import announce_dead
 from receiver.transitions.release import bury, deliver, release
 from receiver.transitions.reroute import follow
+from receiver.transitions.threads import end_threads
 
 # Some recipients said "later" while others took the mail.
 DEFERRED = Failure(FailureClass.TRANSIENT, "recipients_deferred")
@@ -126,12 +127,9 @@ def _cool(tx: Tx, message: Message, thread: str | None, channel: ChannelPolicy, 
     told = groups.of_message(tx, message.id)
     if message.kind == "group":
         for group in told:
-            group.thread = thread or group.thread or message.uid
-    threaded = [group for group in told if group.thread is not None]
-    alive = groups.firing(tx, [group.id for group in threaded], now - policy.expire_after)
-    for group in threaded:
-        if group.id not in alive:
-            group.thread = None
+            belongs_to = thread or grouping.thread(group, message.channel_kind) or message.uid
+            group.thread = f"{message.channel_kind}:{belongs_to}"
+    end_threads(tx, told, channel, policy, now)
     urgent = {id_: urgent for id_, (urgent, _) in messages.carried(tx, message.id).items()}
     for group in told:
         group.message_id = None

@@ -123,6 +123,29 @@ async def test_what_only_resolves_is_a_reply_in_the_thread_alone(workspace: Work
     assert workspace.thread(workspace.messages[0].ts) == ["[RESOLVED] a, b, c", "[RESOLVED] a"]
 
 
+async def test_a_digest_edits_the_first_messages_of_what_is_over(workspace: Workspace, bot: SlackBotChannel) -> None:
+    thread, other = await begun(bot), await begun(bot)
+    over = Rendered("over", "[RESOLVED] a")
+    digest = replace(FIRING, text="[DIGEST]", edits=((thread, over), ("elsewhere/C1/1.2", over)))
+    assert (await tell(bot, digest)).thread != thread
+    assert workspace.view("ops") == ["[RESOLVED] a", "[FIRING:1] a", "[DIGEST]"]
+    assert [method for method, _ in workspace.calls[2:]] == ["chat.postMessage", "chat.update"]
+    assert other != thread
+
+
+@pytest.mark.parametrize("how", [Failing(status=500), Failing(word="ratelimited", status=429), Failing(drop=True)])
+async def test_a_digest_that_was_posted_is_told_whatever_becomes_of_the_edits(
+    workspace: Workspace, bot: SlackBotChannel, how: Failing
+) -> None:
+    thread = await begun(bot)
+    workspace.fail_next("chat.update", how)
+    edits = ((thread, Rendered("over", "[RESOLVED] a")),) * 3
+    receipt = await tell(bot, replace(FIRING, text="[DIGEST]", edits=edits))
+    assert receipt.thread is not None
+    assert [method for method, _ in workspace.calls[1:]].count("chat.update") <= 1, "where one fails, none is tried"
+    assert workspace.view("ops") == ["[FIRING:1] a", "[DIGEST]"]
+
+
 async def test_the_plain_form_is_a_reply_without_an_edit(workspace: Workspace, bot: SlackBotChannel) -> None:
     thread = await begun(bot)
     assert await tell(bot, PLAIN, thread) == Receipt(200)

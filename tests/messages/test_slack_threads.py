@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from receiver.core.content import Content, Rendered, Told
+from receiver.core.content import Content, Ended, Rendered, Told
 from receiver.messages import slack
 from receiver.messages.wording import Tone
 from tests.messages.blocks import markups, payload, taken, words
-from tests.messages.contents import HOSTILE, LABELS, NOW, content, hostile, line
+from tests.messages.contents import HOSTILE, LABELS, NOW, content, digest, hostile, line
 
 BEGUN = {"thread": "ops/C1/1.2"}
 TITLE = "HighErrorRate checkout-api (eu-west-1-prod)"
@@ -140,3 +140,14 @@ def test_whatever_alerts_say_slack_takes_the_first_message(text: str) -> None:
     assert taken(now)
     # Headings in which nothing is markup, and no mention.
     assert all(re.fullmatch(r"\*[^*<>&~`@#|\n]+\*", markup) for markup in markups(now))
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "HighErrorRate"])
+def test_a_digest_says_of_the_threads_that_it_ends_that_all_of_it_is_over(text: str) -> None:
+    ended = (Ended("#ops/C1/1.2", {"alertname": text, "cluster": "prod"}),)
+    [(thread, over)] = slack.render_threaded(digest(line(), ended=ended)).edits
+    assert thread == "#ops/C1/1.2"
+    assert over.subject.startswith("[RESOLVED")
+    assert "All of it is over, as a digest tells at 2026-11-21 05:30:00 UTC" in words(over)
+    assert taken(over)
+    assert markups(over) == []

@@ -114,7 +114,7 @@ def draw(camera: Camera, moments: Mapping[str, Content], channel: Sequence[Shown
     camera.take("mail-digest", html_of(digest), 720, at_most=1200)
     page = slack_page.page(("# ops", [Shown(payload_of(first), "3:04 AM")]))
     camera.take("slack", page, 700)
-    camera.take("slack-thread", slack_page.page(("# ops", channel), ("Thread", thread)), 1400)
+    camera.take("slack-thread", slack_page.page(("# ops", channel), ("Thread", thread)), 1400, at_most=2400)
     camera.take("slack-digest", slack_page.page(("# ops", [Shown(payload_of(digest), "3:05 AM")])), 700)
 
 

@@ -1,7 +1,9 @@
 """The incident that the pictures show: a release of a shop goes wrong at three in the morning."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 from receiver.core.alerts import Alert, Status
 from receiver.core.content import Content
@@ -71,7 +73,8 @@ def told(timeline: Timeline, *alerts: Alert, after: int) -> Content:
     claimed = timeline.claim()
     assert isinstance(claimed, Claimed)
     timeline.settle(timeline.fix(claimed))
-    return claimed.content
+    # As real ones look.
+    return replace(claimed.content, uid=uuid5(NAMESPACE_URL, f"{claimed.content.uid} {timeline.now}").hex)
 
 
 def began(folder: Path, kept_by: Policy | None = None) -> Timeline:

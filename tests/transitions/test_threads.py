@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from receiver.core.alerts import Alert
-from receiver.core.content import Content
+from receiver.core.content import Content, Ended
 from receiver.core.policy import Throttle
 from receiver.core.retrying import Failure, FailureClass
-from receiver.transitions.claim import Claimed
+from receiver.transitions.claim import Claimed, Rest
+from receiver.transitions.threads import MOST_ENDED
 from tests.timeline import HOUR, MINUTE, SECOND, Timeline, channel, firing, policy, resolved
 
 REFUSED = Failure(FailureClass.TRANSIENT, "connection_refused")
@@ -71,6 +72,46 @@ def test_an_alert_that_nobody_confirms_any_more_keeps_no_thread_open(timeline: T
     assert told(timeline, firing(pod="c", starts_at=timeline.now)).thread is None
 
 
+def test_what_ends_unsaid_ends_its_thread(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(send_resolved=False)))
+    told(timeline, firing(pod="a"), thread="first")
+    timeline.receive(resolved(pod="a"))
+    timeline.now += 10 * HOUR
+    assert told(timeline, firing(pod="a", starts_at=timeline.now)).thread is None
+    assert told(timeline, firing(pod="b", starts_at=timeline.now)).thread is not None
+
+
+def test_what_nobody_confirms_any_more_has_ended_by_the_next_firing(timeline: Timeline) -> None:
+    told(timeline, firing(pod="a"), thread="first")
+    timeline.now += 25 * HOUR
+    assert told(timeline, firing(pod="b", starts_at=timeline.now)).thread is None
+
+
+def test_a_life_whose_end_was_lost_and_the_next_one_share_a_thread(timeline: Timeline) -> None:
+    told(timeline, firing(pod="a"), thread="first")
+    again = told(timeline, firing(pod="a", starts_at=timeline.now + HOUR))
+    assert (again.firing, again.thread) == (1, "first")
+
+
+def test_a_reminder_that_a_mute_holds_still_fires_and_keeps_the_thread(timeline: Timeline) -> None:
+    told(timeline, firing(pod="a"), firing(pod="b"), thread="first")
+    timeline.now += 4 * HOUR
+    timeline.mute('pod="a"', lasting=2 * HOUR)
+    timeline.receive(firing(pod="a"))
+    timeline.now += 10 * SECOND
+    assert isinstance(timeline.send(), Rest)
+    ended = told(timeline, resolved(pod="b"))
+    assert (ended.resolved, ended.also_firing, ended.thread) == (1, 1, "first")
+
+
+def test_a_channel_of_another_kind_begins_a_thread_of_its_own(timeline: Timeline) -> None:
+    told(timeline, firing(pod="a"), thread="#ops/C1/17.4")
+    timeline.reload(policy(channel(kind="email")))
+    first = told(timeline, firing(pod="b"))
+    assert first.thread is None
+    assert told(timeline, firing(pod="c")).thread == first.uid
+
+
 def test_the_thread_survives_a_restart_and_an_attempt_that_failed(timeline: Timeline) -> None:
     told(timeline, firing(pod="a"), thread="first")
     timeline.receive(firing(pod="b"))
@@ -99,3 +140,29 @@ def test_a_digest_belongs_to_no_thread_and_ends_those_of_groups_that_it_tells_th
     assert isinstance(content, Content)
     assert (content.kind, content.thread) == ("digest", None)
     assert told(timeline, firing(starts_at=timeline.now, **last), firing(pod="z")).thread == later
+
+
+def test_a_digest_names_the_threads_that_it_ends_and_no_other(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(throttle=Throttle(1, 10 * SECOND, 1))))
+    told(timeline, firing("Over", pod="a"), thread="over")
+    told(timeline, firing("Partly", pod="a"), firing("Partly", pod="b"), thread="partly")
+    told(timeline, firing("Again", pod="a"), thread="again")
+    again = (resolved("Again", pod="a"), firing("Again", pod="b"))
+    timeline.receive(resolved("Over", pod="a"), resolved("Partly", pod="a"), *again, firing("New", pod="a"))
+    timeline.now += 2 * MINUTE
+    content = timeline.send()
+    assert isinstance(content, Content)
+    assert (content.kind, content.groups) == ("digest", 4)
+    assert content.ended == (Ended("over", {"alertname": "Over"}),)
+
+
+def test_a_digest_ends_few_threads_in_so_many_words(timeline: Timeline) -> None:
+    timeline.reload(policy(channel(throttle=Throttle(1, 10 * SECOND, 1))))
+    names = [f"Name{n}" for n in range(MOST_ENDED + 5)]
+    for name in names:
+        told(timeline, firing(name, pod="a"), thread=name)
+    timeline.receive(*(resolved(name, pod="a") for name in names))
+    timeline.now += 2 * MINUTE
+    content = timeline.send()
+    assert isinstance(content, Content)
+    assert (content.resolved, len(content.ended)) == (len(names), MOST_ENDED)
