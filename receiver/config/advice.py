@@ -6,8 +6,10 @@ from msgspec import UNSET
 
 from receiver.config import durations, inherited, tokens
 from receiver.config.draft import Draft
+from receiver.config.patterns import compile_pattern
 from receiver.config.problems import Finding, Path
-from receiver.config.types import EmailChannel
+from receiver.config.types import EmailChannel, SlackChannel
+from receiver.core.matchers import parse
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
@@ -19,6 +21,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
     for i in draft.channels:
         yield from _intervals(draft, i)
         yield from _fallback(draft, i)
+        yield from _mention(draft, i)
     yield from tokens.warnings(draft)
 
 
@@ -55,6 +58,22 @@ def _fallback(draft: Draft, i: int) -> Iterator[Finding]:
             yield Finding(
                 ("channels", i, "fallback"), wrong, "name a channel of another type, or with a host of its own"
             )
+
+
+def _mention(draft: Draft, i: int) -> Iterator[Finding]:
+    """Urgent news alone mentions anybody."""
+    channel, severity = draft.channels[i], draft.config.severity
+    if not isinstance(channel, SlackChannel) or channel.mention is UNSET:
+        return
+    settings = inherited.settings(draft.config.defaults, channel)
+    sets = [parse(text, compile_pattern) for text in settings.urgent]
+    for level in channel.mention:
+        name = severity.aliases.get(level, level).lower()
+        spelled = {level, name, *(alias for alias, of in severity.aliases.items() if of.lower() == name)}
+        of_severity = [[matcher for matcher in every if matcher.name == severity.label] for every in sets]
+        if not any(all(m.matches({severity.label: text}) for m in every) for every in of_severity for text in spelled):
+            wrong = "mentions nobody, for alerts of this severity are never urgent here"
+            yield Finding(("channels", i, "mention", level), wrong, "let a matcher set of urgent match them, too")
 
 
 def _place(draft: Draft, i: int, key: str) -> Path | None:

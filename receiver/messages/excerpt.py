@@ -128,7 +128,7 @@ def excerpt(content: Content, bounds: Bounds) -> Excerpt:
         title=wording.title(content),
         headline=wording.headline(content),
         preview=sentences.preview(content),
-        tone=wording.worst(content.lines),
+        tone=wording.worst(content),
         note=content.note,
         reason=sentences.reason(content),
         summary=sentences.summary(content),

@@ -45,18 +45,26 @@ def listed(
     for line in lines:
         kinds.setdefault((wording.state(line), wording.alert_name(line), wording.level(line)), []).append(line)
     several = list(kinds.values())
-    rows = _allotted([len(kind) for kind in several[: min(bounds.kinds, bounds.rows)]], bounds.rows)
+    several_shown = several[: min(bounds.kinds, bounds.rows)]
+    rows = _allotted([(len(kind), kind[0].urgent) for kind in several_shown], bounds.rows)
     shown = tuple(_kind(kind, amount, common, now, bounds) for kind, amount in zip(several, rows, strict=False))
     return shown, [line for kind in several[len(rows) :] for line in kind]
 
 
-def _allotted(sizes: Sequence[int], rows: int) -> list[int]:
-    """How many of the rows each kind gets: the small ones all they need, the large ones equal shares."""
-    allotted = [0] * len(sizes)
-    by_size = sorted(range(len(sizes)), key=lambda index: sizes[index])
-    for place, index in enumerate(by_size):
-        allotted[index] = min(sizes[index], rows // (len(sizes) - place))
-        rows -= allotted[index]
+def _allotted(kinds: Sequence[tuple[int, bool]], rows: int) -> list[int]:
+    """How many of the rows each kind gets, by its size and whether it is urgent.
+
+    One each. Of the others urgent ones get all they need as far as there are any; then small ones all they need, and
+    large ones equal shares.
+    """
+    allotted = [1] * len(kinds)
+    rows -= len(kinds)
+    for whether in (True, False):
+        by_size = sorted((size - 1, index) for index, (size, urgent) in enumerate(kinds) if urgent is whether)
+        for place, (more, index) in enumerate(by_size):
+            extra = min(more, rows // (len(by_size) - place))
+            allotted[index] += extra
+            rows -= extra
     return allotted
 
 

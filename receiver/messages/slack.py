@@ -34,6 +34,7 @@ from receiver.messages.wording import Tone
 Block = Mapping[str, object]
 
 BLOCKS_LIMIT = 50
+FIELDS_LIMIT = 10
 TEXT_LIMIT = 3000
 CHARACTERS_LIMIT = 11_000
 """Characters of all texts in all blocks, attachments included. Slack refuses above some 12,000; how it counts is not
@@ -56,11 +57,11 @@ BARS = {
 _MARKUP = re.compile(r"[*~`<>&@#|]|(?<![^\W_])_|_(?![^\W_])|:(?! )")
 
 LADDER = (
-    Bounds(alerts=10, also=8, labels=9, short=300, long=1500, url=1500),
-    Bounds(alerts=10, also=8, labels=9, short=150, long=400, url=1000),
+    Bounds(alerts=10, also=8, labels=10, short=300, long=1500, url=1500),
+    Bounds(alerts=10, also=8, labels=10, short=150, long=400, url=1000),
     # Rather fewer alerts than no links to silence them: of an alert's characters these take the most.
-    Bounds(alerts=8, also=5, labels=9, short=150, long=400, url=1000),
-    Bounds(alerts=5, also=5, labels=9, short=150, long=300, url=1000),
+    Bounds(alerts=8, also=5, labels=10, short=150, long=400, url=1000),
+    Bounds(alerts=5, also=5, labels=10, short=150, long=300, url=1000),
     Bounds(alerts=5, also=3, labels=6, short=100, long=200, url=300),
     Bounds(alerts=5, also=3, labels=4, short=80, long=150, url=150),
     Bounds(alerts=5, also=0, labels=2, short=60, long=100, url=100),
@@ -69,10 +70,10 @@ LADDER = (
 # Attachments are as many as alerts and kinds together, and one; Slack takes 100, and advises against more than 20
 # (https://docs.slack.dev/tools/python-slack-sdk/reference/models/messages/message.html).
 DIGEST_LADDER = (
-    Bounds(alerts=8, also=5, labels=9, short=300, long=1500, url=1500, rows=30, kinds=11, row=150),
-    Bounds(alerts=8, also=5, labels=9, short=150, long=400, url=500, rows=30, kinds=11, row=100),
-    Bounds(alerts=8, also=5, labels=6, short=100, long=200, url=300, rows=30, kinds=11, row=60),
-    Bounds(alerts=5, also=3, labels=4, short=80, long=150, url=150, rows=30, kinds=14, row=60),
+    Bounds(alerts=8, also=5, labels=10, short=300, long=1500, url=1500, rows=40, kinds=11, row=150),
+    Bounds(alerts=8, also=5, labels=10, short=150, long=400, url=500, rows=40, kinds=11, row=100),
+    Bounds(alerts=8, also=5, labels=6, short=100, long=200, url=300, rows=40, kinds=11, row=60),
+    Bounds(alerts=5, also=3, labels=4, short=80, long=150, url=150, rows=40, kinds=14, row=60),
     Bounds(alerts=3, also=0, labels=2, short=60, long=100, url=100, rows=20, kinds=10, row=40, kind=40),
     Bounds(alerts=0, also=0, labels=2, short=60, long=100, url=100, kind=12),
 )
@@ -232,8 +233,11 @@ def _beside(link: Link) -> Block:
 
 
 def _fields(labels: Labels, more: int) -> list[Block]:
+    """The labels, and in the last field how many are left out."""
+    if more and len(labels) == FIELDS_LIMIT:
+        labels, more = labels[:-1], more + 1
     fields = [_plain(f"{name}: {value}") for name, value in labels]
-    return [*fields, _plain(f"… and {more:,} more labels")] if more else fields
+    return [*fields, _plain(f"… and {wording.number(more, 'more label', 'more labels')}")] if more else fields
 
 
 def _links(links: Iterable[Link]) -> Iterator[Block]:

@@ -5,7 +5,7 @@ Texts are cut before they are cleaned, so that a megabyte costs no more than the
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -141,8 +141,9 @@ def tone(line: Line) -> Tone:
     return _TONES.get(line.severity) or (Tone.CRITICAL if line.urgent else Tone.OTHER)
 
 
-def worst(lines: Sequence[Line]) -> Tone:
+def worst(content: Content) -> Tone:
     """The tone of a message: that of the first that fires, for they come in the order they matter."""
+    lines = (*content.lines, *content.also_firing_lines)
     first = next((line for line in lines if line.told is Told.FIRING), None)
     return tone(first or lines[0]) if lines else Tone.OTHER
 
@@ -164,7 +165,7 @@ def subject(content: Content) -> str:
     none: mail programs leave these out of account when they compare subjects (RFC 5256, section 2.1, base subject).
     """
     names = ""
-    if content.kind != "digest" and "alertname" not in content.group:
+    if content.kind != "digest" and "alertname" not in content.group and any(_named(content)):
         names = f"[{one_line(_names(content).translate(_UNBRACKETED), NAME_LIMIT)}] "
     return one_line(f"[{_tag(content)}] {names}{title(content)}", SUBJECT_LIMIT)
 
@@ -195,14 +196,25 @@ def _circumstance(content: Content) -> str:
 
 
 def _counts(content: Content) -> str:
-    if content.resolved == content.news == 1:
+    others = _others(content)
+    if content.resolved == content.news == 1 and not others:
         return "RESOLVED"
     counts = (
         (_firing(content).upper(), content.firing),
         ("RESOLVED", content.resolved),
         ("FIRED AND RESOLVED", content.fired_and_resolved),
+        ("STILL FIRING", others),
     )
     return ", ".join(f"{word}:{count:,}" for word, count in counts if count) or content.kind.upper()
+
+
+def _others(content: Content) -> int:
+    """How many others still fire where nothing of the news does: or it would look as if all were well."""
+    return content.also_firing if content.kind != "digest" and not content.firing else 0
+
+
+def _named(content: Content) -> Iterator[str]:
+    return (line.labels.get("alertname", "") for line in content.lines)
 
 
 def _firing(content: Content) -> str:
@@ -218,8 +230,9 @@ def _firing(content: Content) -> str:
 def headline(content: Content) -> str:
     """What comes in one line: ``Firing · critical, urgent``, ``3 firing, 1 resolved · 2 critical, 2 warning``."""
     kind = f"{_circumstance(content)} {content.kind if content.kind == 'digest' else ''}".strip().lower()
+    others = f"{_others(content):,} still firing" if _others(content) else ""
     if content.news == 1 == len(content.lines):
-        said = [state(content.lines[0]), level(content.lines[0])]
+        said = [state(content.lines[0]), level(content.lines[0]), others]
     else:
         amounts = {
             _firing(content): content.firing,
@@ -227,7 +240,7 @@ def headline(content: Content) -> str:
             STATES[Told.FIRED_AND_RESOLVED]: content.fired_and_resolved,
         }
         much = ", ".join(f"{amount:,} {state}" for state, amount in amounts.items() if amount > 0)
-        said = [much, _severities(content)]
+        said = [much, _severities(content), others]
     return " · ".join(filter(None, (capital(kind), *said)))
 
 

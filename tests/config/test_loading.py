@@ -562,6 +562,27 @@ def test_a_file_that_can_not_be_read_is_told_as_such(tmp_path: Path) -> None:
             loading.load(tmp_path / name, {})
 
 
+@pytest.mark.parametrize(
+    ("keys", "silent"),
+    [
+        ("mention: {critical: '<!here>'}", []),
+        ("mention: {page: '<!here>'}", []),
+        ("mention: {warning: '<!here>'}", ["warning"]),
+        ("mention: {critical: '<!here>', info: '<!here>'}, urgent: []", ["critical", "info"]),
+        ("mention: {warning: '<!here>'}, urgent: ['severity=~\"warning|critical\"']", []),
+        ("mention: {warning: '<!here>'}, urgent: ['severity=\"critical\"', 'team=\"db\"']", []),
+        ("mention: {warning: '<!here>'}, urgent: ['severity=\"critical\",team=\"db\"']", ["warning"]),
+    ],
+)
+def test_a_mention_that_nobody_will_ever_get_is_told(folder: Folder, keys: str, silent: list[str]) -> None:
+    text = "channels: [{name: a, type: slack, webhook_url: 'https://example.com/x', " + keys + "}]"
+    assert folder.told(folder.load(text).warnings) == [
+        f"1: channels[0].mention.{level}: mentions nobody, for alerts of this severity are never urgent here; "
+        "let a matcher set of urgent match them, too"
+        for level in silent
+    ]
+
+
 def test_secrets_show_neither_in_the_configuration_nor_in_errors_nor_in_pickles(folder: Folder) -> None:
     loaded = folder.load(LATER)
     inline = folder.load(f"channels: [{{name: a, type: slack, webhook_url: '{URL}'}}]")

@@ -16,7 +16,7 @@ CAPTURED = Path(__file__).parents[1] / "captured"
 Body = dict[str, Any]
 
 _NEVER = "0001-01-01T00:00:00Z"
-_COUNT = re.compile(r"\b(?:(?:STILL )?FIRING(?: AGAIN)?|RESOLVED|FIRED AND RESOLVED):([\d,]+)")
+_COUNT = re.compile(r"\b(?<!STILL )(?:FIRING(?: AGAIN)?|RESOLVED|FIRED AND RESOLVED):([\d,]+)")
 
 
 def captured(name: str) -> Body:

@@ -8,7 +8,7 @@ import pytest
 from receiver.core.content import Content, Told
 from receiver.messages import console, email, slack
 from tests.messages.blocks import taken, words
-from tests.messages.contents import LABELS, all_urgent, digest, line, of_group, of_many_groups
+from tests.messages.contents import LABELS, STORM, all_urgent, digest, line, of_group, of_many_groups
 
 RENDERINGS = {
     "console": lambda content: console.render(content).text,
@@ -152,5 +152,13 @@ def test_a_shorter_list_in_slack_shows_fewer_rows_and_counts_the_rest() -> None:
     said = words(slack.render(of_many_groups()))
     rows = Counter(line.partition(" ")[0] for line in said.splitlines())["•"]
     more = sum(int(amount) for amount in re.findall(r"(?m)^… and (\d+) more$", said))
-    assert rows == 60
+    assert rows == 40
     assert rows + more == 500
+
+
+@pytest.mark.parametrize("kind", RENDERINGS)
+def test_urgent_alerts_have_their_rows_before_any_other_has_a_second_one(kind: str) -> None:
+    urgent = [of_group(number, severity="critical", urgent=True, name="DatabaseDown") for number in range(33)]
+    said = say(kind, digest(*urgent, *[of_group(number, name=STORM[number % 4]) for number in range(33, 500)]))
+    for number in range(33):
+        assert f"service-{number % 37}-7d9f8c6b5-{number:05}" in said

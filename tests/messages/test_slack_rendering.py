@@ -96,6 +96,17 @@ def test_labels_that_differ_are_with_each_alert_and_common_ones_are_fields_once(
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "last"), [(10, "label_9: x"), (11, "… and 2 more labels"), (12, "… and 3 more labels")]
+)
+def test_ten_labels_have_a_field_each_and_of_more_the_last_field_counts_the_rest(amount: int, last: str) -> None:
+    told = line(labels={"alertname": "A", **{f"label_{n}": "x" for n in range(amount)}})
+    rendered = slack.render(content(told))
+    [fields] = [block["fields"] for block in every_block(rendered) if "fields" in block]
+    assert len(fields) == 10
+    assert fields[-1]["text"] == last
+
+
 def test_the_rest_is_counted_with_a_link_to_all_of_it() -> None:
     blocks = inner(slack.render(content(*[line()] * 25, firing=9_486)).attachments[-1])
     assert said(blocks[0]).startswith("… and 9,476 more")

@@ -101,7 +101,7 @@ def test_a_subject_whose_group_has_no_alertname_names_the_alerts_where_it_may_ch
     assert wording.subject(content(*lines, group=group)) == "[FIRING:4] [A, B(1) and more] (eu)"
     assert wording.subject(content(lines[0], group=group, firing=600)) == "[FIRING:600] [A and more] (eu)"
     assert wording.subject(content(lines[0], group={})) == "[FIRING:1] [A] alerts"
-    assert wording.subject(content(line(labels={}), group={})) == "[FIRING:1] [(no alertname)] alerts"
+    assert wording.subject(content(line(labels={}), group={})) == "[FIRING:1] alerts"
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,22 @@ def test_an_alert_is_coloured_by_its_severity_where_that_is_a_usual_one(changes:
 
 def test_a_message_is_coloured_by_the_first_alert_that_fires() -> None:
     resolved = line(Told.RESOLVED, severity="critical")
-    assert wording.worst((resolved, line(severity="info"), line())) is Tone.INFO
-    assert wording.worst((resolved,)) is Tone.RESOLVED
-    assert wording.worst(()) is Tone.OTHER
+    assert wording.worst(content(resolved, line(severity="info"), line())) is Tone.INFO
+    assert wording.worst(content(resolved)) is Tone.RESOLVED
+    assert wording.worst(content()) is Tone.OTHER
+
+
+def test_what_is_over_does_not_look_as_if_all_were_well_while_others_still_fire() -> None:
+    others: dict[str, Any] = {"also_firing": 1_203, "also_firing_lines": (line(severity="critical"),)}
+    told = content(line(Told.RESOLVED), **others)
+    assert wording.subject(told).startswith("[RESOLVED:1, STILL FIRING:1,203] HighErrorRate")
+    assert wording.headline(told) == "Resolved · warning · 1,203 still firing"
+    assert wording.worst(told) is Tone.CRITICAL
+    assert (
+        wording.headline(content(*[line(Told.RESOLVED)] * 2, **others)) == "2 resolved · warning · 1,203 still firing"
+    )
+    assert "STILL" not in wording.subject(content(line(), line(Told.RESOLVED), **others))
+    assert wording.subject(content(line(Told.RESOLVED))).startswith("[RESOLVED] ")
 
 
 @pytest.mark.parametrize(
