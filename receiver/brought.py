@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -23,6 +24,12 @@ log = logging.getLogger(__name__)
 LARGEST_CODE = 99_999
 LONGEST_THREAD = 500
 """What a channel may leave with the books: a provider's code, and how it finds a message again, in characters."""
+
+CLOSING = 10.0
+"""Seconds for a channel to let go of what it keeps: nobody who ends or reloads waits longer for a goodbye."""
+
+# A reason may be made of what the provider wrote.
+_REASON = re.compile(r"[a-z0-9_]{1,60}")
 
 
 class Defect(Exception):
@@ -88,8 +95,9 @@ class Guarded:
     async def close(self) -> None:
         """Let go of the channel, however it takes it."""
         try:
-            with _within_bounds():
-                await self._channel.close()
+            async with asyncio.timeout(CLOSING):
+                with _within_bounds():
+                    await self._channel.close()
         except Exception as error:
             log.error("closing a channel broke", extra={"channel": self.name} | unspoken(error))
 
@@ -101,7 +109,9 @@ class Guarded:
         except DeliveryError as error:
             failure = msgspec.convert(asdict(error.failure), Failure)
             if failure.reason not in self.reasons:
-                log.error("a failure has a reason that its package has not named", extra={"channel": self.name})
+                reason = failure.reason if _REASON.fullmatch(failure.reason) else "malformed"
+                said = {"channel": self.name, "reason": reason}
+                log.error("a failure has a reason that its package has not named", extra=said)
                 failure = replace(failure, reason="internal_error")
             raise DeliveryError(replace(failure, code=_code(failure.code))) from None
 

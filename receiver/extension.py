@@ -9,6 +9,8 @@ other modules may change at any time.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from receiver.channels.base import (
     Channel,
     DeliveryError,
@@ -19,7 +21,7 @@ from receiver.channels.base import (
     transient,
 )
 from receiver.config.durations import Duration
-from receiver.config.kinds import C, Kind, Mistake
+from receiver.config.kinds import C, Kind, Mistake, Unfit
 from receiver.config.types import Channel as ChannelConfig
 from receiver.core.content import Content, Failover, Line, Rendered, Told
 from receiver.core.retrying import Failure, FailureClass
@@ -65,3 +67,17 @@ class ChannelKind(Kind[C]):
     channel: Callable[[C], Channel]
     failures: Mapping[str, tuple[str, str]]
     render: Callable[[Content], Rendered] = console.render
+
+    def __post_init__(self) -> None:
+        """Refuse what can't work as soon as it is written, so that its author sees the line."""
+        for name in ("check", "channel", "render"):
+            if not callable(getattr(self, name)):
+                raise Unfit(f"its {name} can't be called")
+        if isinstance(self.channel, type):
+            for name in ("build", "send", "check", "close"):
+                if not callable(getattr(self.channel, name, None)):
+                    raise Unfit(f"its channel has no {name}")
+        try:
+            msgspec.convert(dict(self.failures), dict[str, tuple[str, str]])
+        except Exception:
+            raise Unfit("its failures must give for each reason two texts: what happened, and what to do") from None

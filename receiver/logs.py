@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from datetime import UTC, datetime
+from pathlib import PurePath
 from types import TracebackType
 from typing import TextIO
 
@@ -75,7 +76,11 @@ def unspoken(error: BaseException) -> dict[str, object]:
 
     The text of a renderer's or a provider's exception may be an alert's label, or what a stranger has answered.
     """
-    return {"error": type(error).__name__, "stack": "".join(traceback.format_tb(error.__traceback__)).strip()}
+    frames = traceback.extract_tb(error.__traceback__)
+    said: dict[str, object] = {"error": type(error).__name__}
+    if frames:
+        said["at"] = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}"
+    return said | {"stack": "".join(frames.format()).strip()}
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -24,6 +24,7 @@ from receiver.config.resolve import destinations, resolve
 from receiver.config.types import Config
 from receiver.core.content import Notice
 from receiver.core.retrying import Failure, FailureClass
+from receiver.logs import unspoken
 from receiver.messages import failures, notice
 from receiver.messages.wording import duration
 from receiver.outlets import outlet
@@ -31,6 +32,16 @@ from receiver.outlets import outlet
 log = logging.getLogger(__name__)
 
 ENCRYPTED = {"starttls": "encrypted by STARTTLS", "tls": "encrypted by TLS", "none": "not encrypted"}
+
+CHECKING, SENDING = 60.0, 300.0
+"""Seconds for what another package brings, as people wait for it here.
+
+To look should be quick. A message may be on its way for long: mail, the most patient channel of the house, gives it
+four minutes. Those of the house have limits of their own, some configured, and say better what did not answer.
+"""
+
+# What the books call a channel that people don't give as a type.
+SPOKEN = {"slack_bot": "slack, a bot"}
 
 # SQLite keeps these beside the database, and the lock is ours.
 BOOKS = ("", "-wal", "-shm", ".lock")
@@ -64,11 +75,15 @@ class Target:
 
     def __str__(self) -> str:
         """The channel as ``check-config`` lists it."""
-        return f"{self.name} ({self.kind})"
+        return f"{self.name} ({SPOKEN.get(self.kind, self.kind)})"
 
 
 class UnknownChannel(Exception):
     """No channel has this name; the text says which there are."""
+
+
+class _NoAnswer(Exception):
+    """A channel took longer than anybody waits for it; the text says how long."""
 
 
 def targets(config: Config) -> tuple[Target, ...]:
@@ -86,37 +101,48 @@ def chosen(targets: Sequence[Target], names: Sequence[str]) -> tuple[Target, ...
     return tuple(one for one in targets if not names or one.name in names or one.alias in names)
 
 
-async def send(target: Target, stdout: TextIO) -> list[Finding]:
+async def send(target: Target, stdout: TextIO, patience: float = SENDING) -> list[Finding]:
     """Send a test message: what the provider answered, and each recipient that it refused."""
     try:
-        async with _channel(target, stdout) as channel:
+        async with _channel(target, stdout, patience) as channel:
             uid, at = uuid.uuid4().hex, wall_clock()
             payload = channel.build(notice.render(_message(target, uid, at)), uid, at)
             receipt = await channel.send(payload, channel.recipients)
+    except _NoAnswer as late:
+        return [_unanswered(target, f"{late}, though the message may have arrived all the same")]
     except Exception as error:
         return [_failed(target, error)]
-    return [_taken(target, receipt), *(_refused(refusal) for refusal in receipt.refusals)]
+    return [_taken(target, receipt), *(_refused(target, refusal) for refusal in receipt.refusals)]
 
 
-async def reach(targets: Sequence[Target], stdout: TextIO) -> list[Finding]:
+async def reach(targets: Sequence[Target], stdout: TextIO, patience: float = CHECKING) -> list[Finding]:
     """Resolve, connect, encrypt and log in, all at once and sending nothing: a finding for each target."""
-    return await asyncio.gather(*(_reach(target, stdout) for target in targets))
+    return await asyncio.gather(*(_reach(target, stdout, patience) for target in targets))
 
 
-async def _reach(target: Target, stdout: TextIO) -> Finding:
+async def _reach(target: Target, stdout: TextIO, patience: float) -> Finding:
     try:
-        async with _channel(target, stdout) as channel:
+        async with _channel(target, stdout, patience) as channel:
             await channel.check()
+    except _NoAnswer as late:
+        return _unanswered(target, str(late))
     except Exception as error:
         return _failed(target, error)
     return Finding(_reached(target.destination))
 
 
 @asynccontextmanager
-async def _channel(target: Target, stdout: TextIO) -> AsyncIterator[Channel]:
+async def _channel(target: Target, stdout: TextIO, patience: float) -> AsyncIterator[Channel]:
     channel = outlet(target.destination, stdout).channel
+    limit = asyncio.timeout(patience if isinstance(target.destination, BroughtDestination) else None)
     try:
-        yield channel
+        async with limit:
+            yield channel
+    except TimeoutError:
+        # It may as well be the channel's own.
+        if limit.expired():
+            raise _NoAnswer(f"no answer within {patience:g} s") from None
+        raise
     finally:
         await channel.close()
 
@@ -144,7 +170,12 @@ def _taken(target: Target, receipt: Receipt) -> Finding:
             return Finding("the provider took the message" + ("" if code is None else f" (code {code})"))
 
 
-def _refused(refusal: Refusal) -> Finding:
+def _refused(target: Target, refusal: Refusal) -> Finding:
+    if isinstance(target.destination, BroughtDestination):
+        code = f" (code {refusal.code})" if refusal.code else ""
+        if refusal.final:
+            return Finding(f"the provider refused {refusal.address}{code}", "check this recipient")
+        return Finding(f"the provider takes nothing for {refusal.address} now{code}", "try again in some minutes")
     if refusal.final:
         return Finding(f"the mail server refused {refusal.address} (SMTP {refusal.code})", 'check this address in "to"')
     return Finding(
@@ -168,12 +199,18 @@ def _reached(destination: Destination) -> str:
             return "its own check found nothing wrong"
 
 
+def _unanswered(target: Target, text: str) -> Finding:
+    assert isinstance(target.destination, BroughtDestination)
+    package = target.destination.brought.package
+    return Finding(text, f"see whether its provider can be reached from here; if so, tell the authors of {package}")
+
+
 def _failed(target: Target, error: Exception) -> Finding:
     if isinstance(error, DeliveryError):
         failure = error.failure
     else:
         # Nothing else of it is told: what libraries put into their exceptions may be a credential.
-        log.error("trying a channel broke", extra={"channel": target.name, "error": type(error).__name__})
+        log.error("trying a channel broke", extra={"channel": target.name} | unspoken(error))
         failure = Failure(FailureClass.TRANSIENT, "internal_error")
     text = failures.said(target.kind, failure.reason, failure.code)
     if failure.may_be_taken:

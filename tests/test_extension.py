@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -329,6 +330,9 @@ async def test_what_a_channel_does_wrong_harms_no_other(
     await lived_through(tmp_path, WRONGS, lambda: at_the_end or wanted <= seen())
     assert wanted <= seen()
     assert "the-secret-teapot" not in caplog.text
+    modules = [getattr(one, "at", "") for one in caplog.records if getattr(one, "error", "") == "RuntimeError"]
+    assert all(re.fullmatch(r"raises_\d+\.py:\d+", at) for at in modules)
+    assert modules
 
 
 async def test_a_subject_that_no_database_takes_is_mended(
@@ -411,6 +415,41 @@ async def test_a_failure_is_judged_as_its_package_judges_it_but_for_a_reason_of_
             await asking
         assert caught.value.failure == (heeded or failure).failure
         assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("quota_2", "quota_2"),
+        ("a" * 60, "a" * 60),
+        ("a" * 61, "malformed"),
+        ("the key is teapot", "malformed"),
+        ("full\n", "malformed"),
+        ("", "malformed"),
+    ],
+)
+async def test_a_reason_that_its_package_has_not_named_is_logged_where_it_looks_like_one(
+    caplog: pytest.LogCaptureFixture, reason: str, told: str
+) -> None:
+    with pytest.raises(DeliveryError):
+        await Guarded("ops", Saying(rejected(reason)), ("full",)).check()
+    [record] = caplog.records
+    assert record.getMessage() == "a failure has a reason that its package has not named"
+    assert (vars(record)["channel"], vars(record)["reason"]) == ("ops", told)
+
+
+async def test_a_channel_that_does_not_close_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Clinging(Saying):
+        async def close(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("receiver.brought.CLOSING", 0)
+    async with asyncio.timeout(PATIENCE):
+        await Guarded("ops", Clinging(None), ()).close()
+    [record] = caplog.records
+    assert (record.getMessage(), vars(record)["error"]) == ("closing a channel broke", "TimeoutError")
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,27 @@ def test_an_exception_is_told_with_its_chain_on_the_same_line(form: str) -> None
     assert "test_logs.py" in told["stack"]
 
 
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_of_an_exception_that_is_not_ours_its_type_and_place_are_told_and_not_its_text(form: str) -> None:
+    def strange(text: str) -> None:
+        raise ValueError(text)
+
+    stream = configured(form=form)
+    try:
+        strange("\n".join("canary"))
+    except ValueError as error:
+        log.error("broke", extra=logs.unspoken(error))
+    line = only_line(stream)
+    place = f"test_logs.py:{strange.__code__.co_firstlineno + 1}"
+    assert (f'"error": "ValueError", "at": "{place}"' if form == "json" else f"error=ValueError at={place} ") in line
+    assert "in strange" in line
+    assert "c\\na" not in line
+
+
+def test_an_exception_that_was_never_raised_has_no_place() -> None:
+    assert logs.unspoken(KeyError("canary")) == {"error": "KeyError", "stack": ""}
+
+
 def test_a_requested_stack_is_told() -> None:
     stream = configured(form="json")
     log.info("here", stack_info=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 import yaml
 
 from receiver import trial
-from receiver.channels.base import Receipt
-from receiver.config.destinations import ConsoleDestination
+from receiver.channels.base import Receipt, Refusal
+from receiver.config import kinds
+from receiver.config.destinations import BroughtDestination, ConsoleDestination
+from receiver.config.types import Channel
 from receiver.core.content import Rendered
 from receiver.demo.slack_endpoint import SlackEndpoint
 from receiver.dispatch import Outlet
@@ -317,13 +320,15 @@ async def test_a_bot_is_tried_without_a_message_and_with_one(workspace: Workspac
     deep = await run(*DEEP)
     assert (deep.code, deep.stderr) == (0, "")
     assert (
-        "    ops (slack_bot): Slack knows the bot (whether it may write to #ops, only send-test shows)\n" in deep.stdout
+        "    ops (slack, a bot): Slack knows the bot (whether it may write to #ops, only send-test shows)\n"
+        in deep.stdout
     )
+    assert "slack_bot" not in deep.stdout
     assert workspace.messages == []
 
     sent = await run(*SEND_TEST)
     assert (sent.code, sent.stderr) == (0, "")
-    assert "    Slack took the message (HTTP 200)\n" in sent.stdout
+    assert "  ops (slack, a bot)\n    Slack took the message (HTTP 200)\n" in sent.stdout
     [text] = workspace.view("ops")
     assert "If you read this, the channel ops works" in text
     for words in (TOKEN, "Acme", "canary"):
@@ -341,7 +346,8 @@ async def test_what_is_wrong_with_a_bot_is_told_with_what_to_do(workspace: Works
     failed = await run(*DEEP)
     assert failed.code == 1
     assert (
-        "    ops (slack_bot): FAILED: the bot's token was revoked; check the bot's token (bot_token, " in failed.stdout
+        "    ops (slack, a bot): FAILED: the bot's token was revoked; check the bot's token (bot_token, "
+        in failed.stdout
     )
 
 
@@ -388,8 +394,9 @@ class Stub:
     recipients: Sequence[str] = ()
     reasons = frozenset[str]()
 
-    def __init__(self, does: Callable[[], Any]) -> None:
+    def __init__(self, does: Callable[[], Any], receipt: Receipt = Receipt()) -> None:  # noqa: B008 - immutable
         self._does = does
+        self._receipt = receipt
         self.closed = False
 
     def build(self, rendered: Rendered, uid: str, at: int, thread: str | None = None) -> bytes:
@@ -397,7 +404,7 @@ class Stub:
 
     async def send(self, payload: bytes, recipients: Sequence[str]) -> Receipt:
         await self._does()
-        return Receipt()
+        return self._receipt
 
     async def check(self) -> None:
         await self._does()
@@ -408,6 +415,69 @@ class Stub:
 
 def target(name: str = "stub") -> trial.Target:
     return trial.Target(name, None, "console", ConsoleDestination(name))
+
+
+class Settings(Channel, kw_only=True, frozen=True, tag="horn"):
+    """What a package's channel is configured with."""
+
+
+def brought() -> trial.Target:
+    """A channel that the package horns-ltd brings."""
+    kind = kinds.Kind(config=Settings)
+    of_package = kinds.Brought("horn", "horns-ltd", kind, Settings, (), (), {})
+    return trial.Target("stub", None, "horn", BroughtDestination("stub", of_package, Settings(name="stub")))
+
+
+async def test_a_packages_channel_that_does_not_answer_is_given_up_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub = Stub(asyncio.Event().wait)
+    monkeypatch.setattr(trial, "outlet", lambda *_: Outlet(stub, console.render))
+    advice = "see whether its provider can be reached from here; if so, tell the authors of horns-ltd"
+
+    async with asyncio.timeout(10):
+        [checked] = await trial.reach([brought()], io.StringIO(), patience=0)
+        [sent] = await trial.send(brought(), io.StringIO(), patience=0)
+
+    assert str(checked) == f"FAILED: no answer within 0 s; {advice}"
+    assert str(sent) == f"FAILED: no answer within 0 s, though the message may have arrived all the same; {advice}"
+    assert stub.closed
+    assert caplog.records == []
+
+
+async def test_a_channel_of_the_house_has_limits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = Stub(partial(asyncio.sleep, 0.01))
+    monkeypatch.setattr(trial, "outlet", lambda *_: Outlet(stub, console.render))
+    [checked] = await trial.reach([target()], io.StringIO(), patience=0)
+    assert not checked.failed
+
+
+async def test_a_channels_own_timeout_is_a_defect_and_no_limit_of_ours(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def breaks() -> None:
+        raise TimeoutError("canary")
+
+    monkeypatch.setattr(trial, "outlet", lambda *_: Outlet(Stub(breaks), console.render))
+    [checked] = await trial.reach([brought()], io.StringIO())
+    assert checked.failed
+    assert "no answer" not in str(checked)
+    assert [record.__dict__["error"] for record in caplog.records] == ["TimeoutError"]
+
+
+async def test_a_recipient_whom_a_packages_channel_refuses_is_no_mail_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing() -> None:
+        pass
+
+    refusals = (Refusal("ann", 550, True), Refusal("bob", 0, True), Refusal("eve", 429, False))
+    stub = Stub(nothing, Receipt(202, refusals))
+    monkeypatch.setattr(trial, "outlet", lambda *_: Outlet(stub, console.render))
+    assert [str(finding) for finding in await trial.send(brought(), io.StringIO())] == [
+        "the provider took the message (code 202)",
+        "FAILED: the provider refused ann (code 550); check this recipient",
+        "FAILED: the provider refused bob; check this recipient",
+        "FAILED: the provider takes nothing for eve now (code 429); try again in some minutes",
+    ]
 
 
 async def test_deep_tries_all_channels_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,7 +503,9 @@ async def test_a_defect_is_a_failure_like_others_and_what_it_says_is_not_told(
     assert [str(finding) for finding in await trial.send(target(), io.StringIO())] == [wanted]
     assert stub.closed
     assert [str(finding) for finding in await trial.reach([target()], io.StringIO())] == [wanted]
-    assert [record.__dict__["error"] for record in caplog.records] == ["RuntimeError"] * 2
+    place = f"test_trial.py:{breaks.__code__.co_firstlineno + 1}"
+    said = [(record.__dict__["error"], record.__dict__["at"]) for record in caplog.records]
+    assert said == [("RuntimeError", place)] * 2
     assert "canary" not in caplog.text
 
 

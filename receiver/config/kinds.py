@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import UnionType
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -41,6 +42,10 @@ class Mistake(NamedTuple):
     key: str
     wrong: str
     right: str = ""
+
+
+class Unfit(Exception):
+    """What a package brings is no type of channel; the text, which is ours, says why."""
 
 
 def _nothing(_config: Channel) -> Iterable[Mistake]:
@@ -85,10 +90,6 @@ class Unusable:
     right: str
 
 
-class _Unfit(Exception):
-    """What the entry point leads to is no type of channel; the text says why, in words of ours."""
-
-
 def names() -> tuple[str, ...]:
     """All types that there are, be they usable or not."""
     return (*CHANNEL_TYPES, *sorted(_entries()))
@@ -124,8 +125,8 @@ def find(name: str) -> Brought | Unusable | None:
     [entry] = found
     wrong = f"the package {_package(entry)} that brings this type can't be used"
     try:
-        return _fitting(name, _package(entry), entry.load())
-    except _Unfit as unfit:
+        return _fitting(name, _package(entry), _loaded(entry))
+    except Unfit as unfit:
         return Unusable(f"{wrong}: {unfit}", "tell its authors")
     except (Exception, SystemExit) as error:
         # Of an exception's text nobody knows what it holds; the name of a module is known.
@@ -158,24 +159,36 @@ def _package(entry: EntryPoint) -> str:
     return name or entry.value
 
 
+def _loaded(entry: EntryPoint) -> object:
+    import_module(entry.module)  # an AttributeError in here is another one
+    try:
+        return entry.load()
+    except AttributeError:
+        raise Unfit(f"{entry.module} has no {entry.attr!r}") from None
+
+
 def _fitting(name: str, package: str, kind: object) -> Brought:
     if not isinstance(kind, Kind):
-        raise _Unfit("its entry point leads to no ChannelKind")
+        raise Unfit("its entry point leads to no ChannelKind")
     config = kind.config
     if not (isinstance(config, type) and issubclass(config, Channel) and config is not Channel):
-        raise _Unfit("its config is no subclass of ChannelConfig")
+        raise Unfit("its config is no subclass of ChannelConfig")
     if config.__struct_config__.tag != name or not _TYPE.fullmatch(name):
-        raise _Unfit(f"its config must say tag={name!r}, of small letters, digits, _ and -")
-    found = [one for one in msgspec.structs.fields(config) if _is_secret(one.type)]
+        raise Unfit(f"its config must say tag={name!r}, of small letters, digits, _ and -")
+    fields = msgspec.structs.fields(config)
+    common = {one.name: one for one in msgspec.structs.fields(Channel)}
+    if taken := [one.name for one in fields if one != common.get(one.name, one)]:
+        raise Unfit(f"its key {taken[0]} is one that every channel has")
+    found = [one for one in fields if _is_secret(one.type)]
     for one in found:
         if one.name != one.encode_name or one.name.endswith(("_file", "_env")):
-            raise _Unfit(f"its secret {one.name} needs a plain name, the same in the file, without _file or _env")
+            raise Unfit(f"its secret {one.name} needs a plain name, the same in the file, without _file or _env")
     struct = _written(config, found)
     try:
         # By the type, as two packages may both have a PagerChannel.
         described = definitions([struct], f"{name}.")
     except Exception as error:
-        raise _Unfit(f"its keys have no JSON Schema ({type(error).__name__})") from None
+        raise Unfit(f"its keys have no JSON Schema ({type(error).__name__})") from None
     return Brought(
         name=name,
         package=package,

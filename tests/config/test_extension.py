@@ -185,12 +185,20 @@ OTHER = """\
 from receiver.extension import ChannelConfig, ChannelKind, Mistake, Secret
 class Config(ChannelConfig, kw_only=True, frozen=True, tag={tag!r}):
     {key}
-kind = ChannelKind(config=Config, channel=None, failures={{}}{more})
+kind = ChannelKind(config=Config, channel={channel}, failures={failures}{more})
 """
 
 
-def other(tag: str, key: str = "n: int = 3", more: str = "") -> str:
-    return OTHER.format(tag=tag, key=key, more=more)
+def other(tag: str, key: str = "n: int = 3", more: str = "", channel: str = "print", failures: str = "{}") -> str:
+    return OTHER.format(tag=tag, key=key, more=more, channel=channel, failures=failures)
+
+
+def lacking(method: str) -> str:
+    """A channel's class without this method."""
+    return f"type('Horn', (), dict.fromkeys({sorted({'build', 'send', 'check', 'close'} - {method})}, print))"
+
+
+FAILURES = "its failures must give for each reason two texts: what happened, and what to do"
 
 
 @pytest.mark.parametrize(
@@ -200,7 +208,8 @@ def other(tag: str, key: str = "n: int = 3", more: str = "") -> str:
         ("raise RuntimeError('the-secret-teapot')", "RuntimeError", 'python -c "import {m}" says more'),
         ("raise SystemExit", "SystemExit", 'python -c "import {m}" says more'),
         ("def", "SyntaxError", 'python -c "import {m}" says more'),
-        ("", "AttributeError", 'python -c "import {m}" says more'),
+        ("import os; os.nothing", "AttributeError", 'python -c "import {m}" says more'),
+        ("", "{m} has no 'kind'", "tell its authors"),
         ("kind = 3", "its entry point leads to no ChannelKind", "tell its authors"),
         (
             other("horn"),
@@ -219,6 +228,20 @@ def other(tag: str, key: str = "n: int = 3", more: str = "") -> str:
             "its secret key_file needs a plain name, the same in the file, without _file or _env",
             "tell its authors",
         ),
+        (other("whistle", "matchers: str"), "its key matchers is one that every channel has", "tell its authors"),
+        (other("whistle", "name: int"), "its key name is one that every channel has", "tell its authors"),
+        (other("whistle", "throttle: int = 3"), "its key throttle is one that every channel has", "tell its authors"),
+        (other("whistle", channel="None"), "its channel can't be called", "tell its authors"),
+        (other("whistle", more=", render='text'"), "its render can't be called", "tell its authors"),
+        (other("whistle", more=", check=3"), "its check can't be called", "tell its authors"),
+        *(
+            (other("whistle", channel=lacking(method)), f"its channel has no {method}", "tell its authors")
+            for method in ("build", "send", "check", "close")
+        ),
+        *(
+            (other("whistle", failures=failures), FAILURES, "tell its authors")
+            for failures in ("None", "['full']", "{'full': 'is full'}", "{'full': ('is full',)}", "{3: ('a', 'b')}")
+        ),
     ],
 )
 def test_a_package_that_is_broken_is_a_problem_with_a_line_and_of_its_own_channel_alone(
@@ -226,12 +249,20 @@ def test_a_package_that_is_broken_is_a_problem_with_a_line_and_of_its_own_channe
 ) -> None:
     module = f"whistle_{abs(hash(code))}"
     installed("tin-whistle", f"whistle = {module}:kind", code)
-    wrong = f"the package tin-whistle that brings this type can't be used: {why}"
+    wrong = f"the package tin-whistle that brings this type can't be used: {why.format(m=module)}"
     assert problems(tmp_path, "{name: a, type: whistle, n: 3}", "{name: b, type: console, min_severity: x}") == [
         f"2: channels[0].type: {wrong}; {remedy.format(m=module)}",
         "3: channels[1].min_severity: is no severity level; there are: none, info, warning, error, critical, page",
     ]
     assert "whistle" not in schema.generate()["properties"]["channels"]["items"]["discriminator"]["mapping"]
+
+
+def test_a_channel_may_be_a_class_or_made_by_a_function_and_a_failure_may_be_a_list(
+    tmp_path: Path, installed: Install
+) -> None:
+    for name, channel in {"horn": lacking("nothing"), "bugle": "lambda config: None"}.items():
+        installed(name, f"{name} = a_{name}:kind", other(name, channel=channel, failures="{'full': ['a', 'b']}"))
+    load(tmp_path, "{name: a, type: horn}", "{name: b, type: bugle}")
 
 
 @pytest.mark.parametrize("value", ["", "no module at all", "os.path:isabs"])
