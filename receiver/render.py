@@ -11,7 +11,7 @@ import click
 
 from receiver.config import kinds
 from receiver.config.resolve import resolve
-from receiver.config.template_checks import sources_of
+from receiver.config.template_checks import sources_of, tried
 from receiver.config.types import Config
 from receiver.core import routing
 from receiver.core.alerts import Notification, Status
@@ -25,7 +25,7 @@ from receiver.simulate.journal import Journal, Moved
 from receiver.simulate.phrases import became
 from receiver.store.connect import Store
 from receiver.templates.forms import Form, form_of
-from receiver.templates.own import Tried, attempt, builtin
+from receiver.templates.own import Failure, attempt, builtin
 from receiver.templates.process import Renderer
 from receiver.transitions.accept import accept
 from receiver.transitions.claim import Claimed, Rest, claim, fix
@@ -65,6 +65,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """What was read, and from where in words."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What is to be printed, and what went wrong."""
 
@@ -95,7 +103,7 @@ def find(config: Config, name: str) -> Target:
     return Target(replace(policy, channels=(prompt,), notices=()), form, sources_of(configured))
 
 
-def body(file: Path) -> bytes:
+def body(file: Path) -> Body:
     """What the file holds, - for stdin; raises Nothing."""
     try:
         with click.open_file(str(file), "rb") as opened:
@@ -104,17 +112,20 @@ def body(file: Path) -> bytes:
         raise Nothing(f"{file}: can't be read: {error.strerror}") from None
     if len(content) > LARGEST:
         raise Nothing(f"{file}: larger than {LARGEST:,} bytes")
-    return content
+    return Body("stdin" if str(file) == "-" else str(file), content)
 
 
-def show(target: Target, content: bytes, now: int, part: str) -> Shown:
-    """The messages that the body makes; raises Nothing and NoSuchPart."""
+def show(target: Target, body: Body, now: int, part: str) -> Shown:
+    """The messages that the body makes; raises Nothing and NoSuchPart.
+
+    Where the templates work for them but would for some other notification not, it says so on stderr.
+    """
     if part not in ("all", "text", *target.form.parts):
         raise NoSuchPart(f"the messages of {target.form.name} have no {part}")
     try:
-        notification = decode(content, addressed_to=target.channel.name, received_at=now)
+        notification = decode(body.content, addressed_to=target.channel.name, received_at=now)
     except (NotANotification, TooManyAlerts) as error:
-        raise Nothing(f"not a notification: {error}") from None
+        raise Nothing(f"{body.name}: {_said(str(error))}") from None
     contents, moved = _told(target.policy, notification, now)
     if not contents:
         raise Nothing("\n".join(_why(target, notification, moved)))
@@ -127,33 +138,46 @@ def show(target: Target, content: bytes, now: int, part: str) -> Shown:
             rendered, failed = _rendered(target, each, renderer)
             texts += [*_all(rendered), ""] if part == "all" else [_one(rendered, part)]
             problems += failed
+        if not problems:
+            _warn(target, renderer)
     return Shown(texts, list(dict.fromkeys(problems)))
+
+
+def _said(wrong: str) -> str:
+    """What is wrong with a body; $ is all of it, which its file's name says already."""
+    whole = {"$: not JSON": "not JSON", "$: empty body": "is empty"}
+    return whole.get(wrong) or f"not a notification: {wrong.removeprefix('$: ')}"
+
+
+def _warn(target: Target, renderer: Renderer) -> None:
+    """Tell what fails on the notifications that the configuration's check tries; this one does not."""
+    for failure, sample in tried(target.form, target.sources, renderer).values():
+        click.echo(f"warning: {_told_of(failure, sample)}", err=True)
+
+
+def _told_of(failure: Failure, sample: str = "") -> str:
+    place = "" if failure.line is None else f", line {failure.line}"
+    advice = f"; {failure.advice}" if failure.advice else ""
+    return f"the template for {failure.part}{place}: {failure.explained}{sample}{advice}"
 
 
 def _rendered(target: Target, content: Content, renderer: Renderer) -> tuple[Rendered, list[str]]:
     if not target.sources:
         return target.form.builtin(content), []
-    tried: Tried = attempt(target.form, target.sources, content, renderer)
-    if tried.rendered is not None:
-        return tried.rendered, []
-    problems = []
-    for failure in tried.failures:
-        place = "" if failure.line is None else f", line {failure.line}"
-        advice = f"; {failure.advice}" if failure.advice else ""
-        problems.append(f"the template for {failure.part}{place}: {failure.explained}{advice}")
-    return builtin(target.form, content, tried.failures[0]), problems
+    own = attempt(target.form, target.sources, content, renderer)
+    if own.rendered is not None:
+        return own.rendered, []
+    return builtin(target.form, content, own.failures[0]), [_told_of(failure) for failure in own.failures]
 
 
 def _all(rendered: Rendered) -> Iterator[str]:
     yield f"subject: {rendered.subject}"
     yield ""
-    yield rendered.text
+    # Slack's message has the text, too.
+    yield _slack(rendered) if rendered.blocks or rendered.attachments else rendered.text
     if rendered.html:
         yield ""
         yield f"({number(len(rendered.html.encode()), 'byte', 'bytes')} of HTML: --part html shows them)"
-    if rendered.blocks or rendered.attachments:
-        yield ""
-        yield _slack(rendered)
 
 
 def _one(rendered: Rendered, part: str) -> str:
@@ -164,7 +188,7 @@ def _slack(rendered: Rendered) -> str:
     message: dict[str, object] = {"text": rendered.text, "blocks": rendered.blocks}
     if rendered.attachments:
         message["attachments"] = rendered.attachments
-    return json.dumps(message, indent=2)
+    return json.dumps(message, indent=2, ensure_ascii=False)
 
 
 def _told(policy: Policy, notification: Notification, now: int) -> tuple[list[Content], Moved]:

@@ -110,8 +110,13 @@ def test_a_failing_template_shows_the_built_in_form_and_what_is_wrong(config: Pa
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"{}", "not a notification: $.alerts: missing; has Alertmanager's `payload:` option replaced the body?\n"),
-        (b"nonsense", "not a notification: $: not JSON\n"),
+        (b" ", "stdin: is empty\n"),
+        (b"[]", "stdin: not a notification: expected object, got array\n"),
+        (
+            b"{}",
+            "stdin: not a notification: $.alerts: missing; has Alertmanager's `payload:` option replaced the body?\n",
+        ),
+        (b"nonsense", "stdin: not JSON\n"),
         ("no-such-file", "can't be read: No such file or directory\n"),
     ],
 )
@@ -119,6 +124,11 @@ def test_what_is_no_notification_is_refused_as_the_webhook_does(config: Path, bo
     result = render(config, "mail", body)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.endswith(why)
+
+
+def test_a_file_that_is_no_notification_is_named(config: Path) -> None:
+    result = CliRunner().invoke(main, ["render", "--config.file", str(config), "--channel", "mail", str(config)])
+    assert (result.exit_code, result.stderr) == (1, f"{config}: not JSON\n")
 
 
 def test_wrong_use_is_said(config: Path) -> None:
@@ -131,7 +141,35 @@ def test_wrong_use_is_said(config: Path) -> None:
 
 
 def test_a_broken_configuration_is_told_like_by_any_command(config: Path) -> None:
-    config.write_text("channels: [{name: a, type: console, templates: {text: '{{ nobody }}'}}]\n")
+    config.write_text("channels: [{name: a, type: console, templates: {html: x}, group_wiat: 1s}]\n")
     result = render(config, "a", "firing")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "'nobody' is undefined" in result.stderr
+    assert "unknown key" in result.stderr
+    assert "a console channel has no such part" in result.stderr
+
+
+def test_a_template_that_fails_for_others_is_a_warning_and_another_channels_is_none(config: Path) -> None:
+    config.write_text(
+        "channels:\n"
+        "  - {name: a, type: console, templates: {subject: '{{ alerts[0].labels.service }}', text: fine}}\n"
+        "  - {name: b, type: console, templates: {text: '{{ nobody }}'}}\n"
+    )
+    result = render(config, "a", "firing")
+    assert (result.exit_code, result.stdout) == (0, "subject: checkout-api\n\nfine\n\n")
+    assert result.stderr == (
+        "warning: the template for subject, line 1: 'service' is undefined; "
+        "where it may be missing, write .get('service', '')\n"
+    )
+    result = render(config, "b", "firing")
+    assert (result.exit_code, "Firing: HighErrorRate" in result.stdout) == (1, True)
+    assert result.stderr.startswith("the template for text, line 1: 'nobody' is undefined; there are: alerts, ")
+
+
+@pytest.mark.parametrize("part", ["all", "slack"])
+def test_slacks_message_is_readable_and_its_text_is_shown_once(config: Path, part: str) -> None:
+    config.write_text(
+        "channels:\n  - {name: s, type: slack, webhook_url_file: x, templates: {text: Überlast, slack: Größe}}\n"
+    )
+    shown = render(config, "s", "firing", "--part", part).stdout
+    assert shown.count("Überlast") == 1
+    assert "Größe" in shown

@@ -36,22 +36,24 @@ def embedded() -> Loaded:
 def load(path: Path, environ: Mapping[str, str] | None) -> Loaded:
     """Load the file with the templates and the secrets it names; ``environ`` has those of ``x_env`` keys.
 
-    None leaves the secrets in files and variables unread, for what sends nothing. Raises ConfigError with everything
-    that is wrong.
+    None leaves the secrets in files and variables unread, for what sends nothing; then templates may fail, which is a
+    warning. Raises ConfigError with everything that is wrong.
     """
     document = _document(path)
     data = _mapping(path, document)
     reader = Unopened() if environ is None else Reader(path.parent, environ)
     drafted, found = _judged(data, reader, document.findings, path.parent)
-    if found:
-        raise ConfigError(_problems(path, document, found))
-    warnings = [*not_yet.warnings(data), *advice.findings(drafted)]
+    failures = list(template_checks.failures(drafted))
+    if found or (failures and environ is not None):
+        raise ConfigError(_problems(path, document, [*found, *failures]))
+    warnings = [*not_yet.warnings(data), *advice.findings(drafted), *failures]
     return Loaded(drafted.whole(), tuple(_problems(path, document, warnings)), reader.files)
 
 
 def judge(data: dict[str, Any]) -> Config | list[Finding]:
     """The configuration that the data is, files and variables that it names unread, else everything wrong with it."""
     drafted, found = _judged(data, Unopened())
+    found += template_checks.failures(drafted)
     return list(dict.fromkeys(found)) if found else drafted.whole()
 
 
@@ -60,7 +62,7 @@ def _judged(
 ) -> tuple[Draft, list[Finding]]:
     """The data without its mistakes, as far as it could be read, and all of them; ``amiss`` was found before.
 
-    Without a ``folder`` that their paths start at, templates in files stay unread.
+    No template is tried. Without a ``folder`` that their paths start at, templates in files stay unread.
     """
     unsound = validation.findings(data)
     sound = without(data, unsound)

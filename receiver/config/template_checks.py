@@ -17,25 +17,32 @@ from receiver.templates.own import Failure, attempt
 from receiver.templates.process import Renderer
 from receiver.templates.samples import samples
 
-# By part, with the name of the sample that it fails on first; none where it fails on the very first.
-_Failures = Mapping[str, tuple[Failure, str]]
+Failures = Mapping[str, tuple[Failure, str]]
+"""By part, with the sample that it fails on first, in words; in none where that is the very first."""
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
-    """Everything that is wrong with the templates of all channels."""
+    """Templates that can't be tried at all, of all channels."""
+    for i, channel in draft.channels.items():
+        form = form_of(draft.data["channels"][i]["type"])
+        yield from _foreign(draft, ("channels", i, "templates"), form, sources_of(channel))
+
+
+def failures(draft: Draft) -> Iterator[Finding]:
+    """Templates that fail when they are tried, of all channels."""
     # Many channels may share their templates, by an anchor or by a file.
-    judged: dict[tuple[str, tuple[tuple[str, str], ...]], _Failures] = {}
+    judged: dict[tuple[str, tuple[tuple[str, str], ...]], Failures] = {}
     with closing(Renderer()) as renderer:
         for i, channel in draft.channels.items():
             form, path = form_of(draft.data["channels"][i]["type"]), ("channels", i, "templates")
-            written = sources_of(channel)
-            yield from _foreign(draft, path, form, written)
             sources = {
-                part: source for part, source in written.items() if part in form.parts and len(source) <= LARGEST
+                part: source
+                for part, source in sources_of(channel).items()
+                if part in form.parts and not _too_large(source)
             }
             known = form.name, tuple(sources.items())
             if sources and known not in judged:
-                judged[known] = _tried(form, sources, renderer)
+                judged[known] = tried(form, sources, renderer)
             for part, (failure, sample) in judged.get(known, {}).items():
                 yield _finding(draft, path, part, failure, sample)
 
@@ -56,15 +63,20 @@ def _foreign(draft: Draft, path: Path, form: Form, written: Mapping[str, str]) -
             if part not in form.parts and draft.written(*path, key):
                 yield Finding((*path, key), f"{form.name} has no such part", f"it takes {_listed(form.parts)}")
     for part, source in written.items():
-        if len(source) > LARGEST:
-            yield Finding((*path, part), f"is longer than {LARGEST:,} characters")
+        if _too_large(source):
+            yield Finding((*path, part), f"is larger than {LARGEST:,} bytes")
+
+
+def _too_large(source: str) -> bool:
+    return len(source.encode(errors="replace")) > LARGEST
 
 
 def _listed(parts: tuple[str, ...]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _tried(form: Form, sources: Mapping[str, str], renderer: Renderer) -> _Failures:
+def tried(form: Form, sources: Mapping[str, str], renderer: Renderer) -> Failures:
+    """What fails when the templates are tried on the samples."""
     failed: dict[str, tuple[Failure, str]] = {}
     for n, (name, content) in enumerate(samples()):
         left = {part: source for part, source in sources.items() if part not in failed}

@@ -11,7 +11,7 @@ from receiver.config.problems import Finding
 PARTS = tuple(part.name for part in fields(Templates))
 
 LARGEST = 100_000
-"""Bytes of a file. A mail may have no more, so that no template need."""
+"""Bytes of a template. No message may have more, so that no template need."""
 
 
 class _Unreadable(Exception):

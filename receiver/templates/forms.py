@@ -10,6 +10,10 @@ from receiver.messages.wording import SUBJECT_LIMIT, one_line, paragraph
 from receiver.templates.markup import unsafe
 from receiver.templates.wire import FEWER
 
+UNCUT_SUBJECT = 2_000
+UNCUT_FALLBACK = 100_000
+"""Characters of what is cut anyway, beyond which rendering is not worth going on."""
+
 CONSOLE_LIMIT = 40_000
 """Characters on a terminal."""
 
@@ -34,13 +38,19 @@ class Refused(Exception):
 class Form:
     """A kind of channel: its name for people, its built-in rendering, the parts that it takes a template for.
 
-    ``assemble`` makes a message of the built-in one and of the parts' texts; raises Refused.
+    ``limits`` are by parts: what comes out longer is a failure. ``assemble`` makes a message of the built-in one and
+    of the parts' texts; raises Refused.
     """
 
     name: str
     builtin: Callable[[Content], Rendered]
-    parts: tuple[str, ...]
+    limits: Mapping[str, int]
     assemble: Callable[[Rendered, Mapping[str, str], Content], Rendered]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts."""
+        return tuple(self.limits)
 
 
 def _email(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Rendered:
@@ -59,7 +69,6 @@ def _console(builtin: Rendered, texts: Mapping[str, str], content: Content) -> R
     rendered = replace(builtin, subject=_subject(builtin, texts))
     if "text" not in texts:
         return rendered
-    _bound("text", texts["text"], CONSOLE_LIMIT)
     return replace(rendered, text=paragraph(texts["text"], CONSOLE_LIMIT))
 
 
@@ -72,7 +81,6 @@ def _slack(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Ren
         rendered = replace(rendered, text=rendered.subject + builtin.text.removeprefix(builtin.subject))
     if "slack" not in texts:
         return replace(rendered, blocks=_with_header(builtin.blocks, rendered.subject))
-    _bound("slack", texts["slack"], SLACK_LIMIT)
     sections = (_section(piece) for piece in pieces(literal(texts["slack"])))
     blocks = (*slack.mention(content.mentions), _header(rendered.subject), *sections)
     rendered = replace(rendered, blocks=blocks, attachments=())
@@ -83,11 +91,6 @@ def _slack(builtin: Rendered, texts: Mapping[str, str], content: Content) -> Ren
 
 def _subject(builtin: Rendered, texts: Mapping[str, str]) -> str:
     return one_line(texts.get("subject", builtin.subject), SUBJECT_LIMIT)
-
-
-def _bound(part: str, text: str, limit: int) -> None:
-    if len(text) > limit:
-        raise Refused(part, f"has {len(text):,} characters, more than {limit:,}", FEWER)
 
 
 # https://docs.slack.dev/messaging/formatting-message-text: everything special is in angle brackets. Links and dates
@@ -128,14 +131,18 @@ def _section(mrkdwn: str) -> Mapping[str, object]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn, "verbatim": True}}
 
 
+_EMAIL = {"subject": UNCUT_SUBJECT, "text": email.SIZE_LIMIT, "html": email.SIZE_LIMIT}
+_SLACK = {"subject": UNCUT_SUBJECT, "text": UNCUT_FALLBACK, "slack": SLACK_LIMIT}
+_CONSOLE = {"subject": UNCUT_SUBJECT, "text": CONSOLE_LIMIT}
+
 FORMS: Mapping[str, Form] = {
-    "email": Form("an email channel", email.render, ("subject", "text", "html"), _email),
-    "slack": Form("a Slack channel", slack.render, ("subject", "text", "slack"), _slack),
-    "slack_bot": Form("a Slack channel", slack.render_threaded, ("subject", "text", "slack"), _slack),
-    "console": Form("a console channel", console.render, ("subject", "text"), _console),
+    "email": Form("an email channel", email.render, _EMAIL, _email),
+    "slack": Form("a Slack channel", slack.render, _SLACK, _slack),
+    "slack_bot": Form("a Slack channel", slack.render_threaded, _SLACK, _slack),
+    "console": Form("a console channel", console.render, _CONSOLE, _console),
 }
 
-_OTHER = Form("this kind of channel", console.render, ("subject", "text"), _console)
+_OTHER = Form("this kind of channel", console.render, _CONSOLE, _console)
 
 
 def form_of(kind: str) -> Form:

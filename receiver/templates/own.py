@@ -67,7 +67,7 @@ def attempt(form: Form, sources: Mapping[str, str], content: Content, renderer: 
 
 
 def _try(form: Form, sources: Mapping[str, str], content: Content, usual: Rendered, renderer: Renderer) -> Tried:
-    answers = renderer.render(sources, values(content, usual))
+    answers = renderer.render(sources, values(content, usual), form.limits)
     failures = [
         Failure(answer.part, said(answer.wrong), answer.line, said(answer.advice), said(answer.detail))
         for answer in answers

@@ -45,14 +45,17 @@ class Renderer:
         """The process, where there is one."""
         return None if self._process is None else self._process.pid
 
-    def render(self, sources: Mapping[str, str], values: Mapping[str, Any]) -> list[Answer]:
-        """An answer for each part, in order, up to and including the one that the process did not survive."""
+    def render(self, sources: Mapping[str, str], values: Mapping[str, Any], limits: Mapping[str, int]) -> list[Answer]:
+        """An answer for each part, in order, up to and including the one that the process did not survive.
+
+        ``limits`` are the characters that a part may have.
+        """
         answers: list[Answer] = []
         with self._turn:
             try:
                 process = self._running()
                 deadline = time.monotonic() + self._seconds
-                _write(process, framed(Request(dict(sources), dict(values))), deadline)
+                _write(process, framed(Request(dict(sources), dict(values), dict(limits))), deadline)
                 for part in sources:
                     answers.append(_answer(process, part, deadline))
             except (_Ended, OSError) as error:

@@ -3,28 +3,26 @@
 import encodings.unicode_escape
 import html
 import pprint
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jinja2.debug
-from jinja2 import Environment, StrictUndefined, Template, TemplateSyntaxError, meta, nodes, pass_context
+from jinja2 import Environment, Template, TemplateSyntaxError, meta, nodes, pass_context
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from receiver.messages.bounds import Bounds
 from receiver.messages.links import links
 from receiver.messages.wording import duration as spelled
+from receiver.templates.lookup import UNENDED, Missing, NotThere, NoValue, Sandbox, named
 from receiver.templates.wire import FEWER, Answer
 
 LOADED = (encodings.unicode_escape, html, jinja2.debug, pprint, textwrap, datetime.strptime("", ""))
 """What is loaded no sooner than it is needed; by then no file can be opened any more."""
-
-LIMITS: Mapping[str, int] = {"subject": 2_000, "text": 100_000, "html": 100_000, "slack": 20_000}
-"""Characters of each part beyond which rendering is not worth going on; ``forms`` says what a message may have."""
 
 NAMES = frozenset(
     {
@@ -54,6 +52,19 @@ LONGEST_LINK = 3000
 """Characters of a link in Slack, as it is written (https://docs.slack.dev/reference/block-kit/blocks/section-block)."""
 
 
+GO = "this looks like Alertmanager's Go template: docs/templates.md has a table of what to write here"
+_GO = re.compile(
+    r"""(?x)
+    \{\{-?\s* (?:
+        (?:end|else) \s*-?\}\}
+        | (?:else\s+)? (?:if|range|with|define|template|block|len|since|reReplaceAll) \s+ [("$.\w]
+        | [^}]* \|\s* (?:toUpper|toLower|trimSpace|humanize\w*|safeHtml|toJson|len) \b
+    )
+    | \{[{%] [^}'"]* (?<![\w)\]]) [.$] [A-Za-z_]      # .Status, $labels
+    """
+)
+
+
 class _NotAllowed(TemplateSyntaxError):
     """The template asks for what none may have; ``advice`` says what there is instead."""
 
@@ -66,35 +77,39 @@ class _TooLong(Exception):
     """The output exceeds what any message could carry."""
 
 
-def render(part: str, source: str, values: Mapping[str, Any]) -> Answer:
-    """The part's text, or why there is none."""
+def render(part: str, source: str, values: Mapping[str, Any], limit: int) -> Answer:
+    """The part's text of at most ``limit`` characters, or why there is none."""
     try:
-        return Answer(part, _rendered(part, source, values))
+        return Answer(part, _rendered(part, source, named(values), limit))
     except TemplateSyntaxError as error:
-        advice = error.advice if isinstance(error, _NotAllowed) else ""
+        advice = GO if _GO.search(source) else error.advice if isinstance(error, _NotAllowed) else ""
         return Answer(part, wrong=(error.message or "is no template").rstrip("."), line=error.lineno, advice=advice)
     except jinja2.UndefinedError as error:
         return _undefined(part, source, error)
     except jinja2.exceptions.SecurityError as error:
         detail = str(error).rstrip(".")
         return Answer(part, wrong="this is not allowed in a template", line=_line(error), detail=detail)
+    except NoValue as error:
+        return Answer(part, wrong=str(error), line=_line(error), advice=error.advice)
     except _TooLong:
-        return Answer(part, wrong=f"has more than {LIMITS[part]:,} characters", advice=FEWER)
+        return Answer(part, wrong=f"has more than {limit:,} characters", advice=FEWER)
     except MemoryError:
         return Answer(part, wrong="needs too much memory")
     except RecursionError:
         return Answer(part, wrong="is nested too deeply, or calls itself without end")
     except Exception as error:
         # Its text may quote a label.
-        return Answer(part, wrong=type(error).__name__, line=_line(error), detail=f"{type(error).__name__}: {error}")
+        detail = f"{type(error).__name__}: {error}"
+        advice = UNENDED if "NoneType" in detail and "ends_at" in source else ""
+        return Answer(part, wrong=type(error).__name__, line=_line(error), advice=advice, detail=detail)
 
 
-def _rendered(part: str, source: str, values: Mapping[str, Any]) -> str:
+def _rendered(part: str, source: str, values: Mapping[str, Any], limit: int) -> str:
     pieces, length = [], 0
     for piece in _compiled(part, source).generate(values):
         pieces.append(piece)
         length += len(piece)
-        if length > LIMITS[part]:
+        if length > limit:
             raise _TooLong
     # A literal of the template's may hold half a character.
     text = "".join(pieces).encode(errors="replace").decode()
@@ -126,11 +141,14 @@ def _amiss(tree: nodes.Template) -> Iterator[tuple[str, int, str]]:
 
 
 def _undefined(part: str, source: str, error: jinja2.UndefinedError) -> Answer:
-    name = error.name if isinstance(error, _Missing) else None
     # A name that was not written in the template may be a label's value.
-    if isinstance(name, str) and name in source:
-        advice = f"where it may be missing, write .get('{name}', '')"
-        return Answer(part, wrong=f"'{name}' is undefined", line=_line(error), advice=advice)
+    known = isinstance(error, Missing | NotThere) and isinstance(error.name, str) and error.name in source
+    if isinstance(error, NotThere):
+        wrong = f"{error.called} has no {error.name}" if known else f"{error.called} has nothing of this name"
+        return Answer(part, wrong=wrong, line=_line(error), advice=error.advice, detail="" if known else str(error))
+    if isinstance(error, Missing) and known:
+        advice = GO if _GO.search(source) else error.advice
+        return Answer(part, wrong=f"'{error.name}' is undefined", line=_line(error), advice=advice)
     return Answer(part, wrong="something is undefined", line=_line(error), detail=error.message or "")
 
 
@@ -142,30 +160,6 @@ def _line(error: BaseException) -> int | None:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
-
-
-class _Missing(jinja2.UndefinedError):
-    """Something undefined was used, called ``name`` where it was asked for."""
-
-    def __init__(self, name: str | None, message: str) -> None:
-        super().__init__(message)
-        self.name = name
-
-
-class _Undefined(StrictUndefined):
-    """What is not there: every use of it is an error that knows its name."""
-
-    __slots__ = ()
-
-    def __init__(
-        self, hint: str | None = None, obj: Any = jinja2.utils.missing, name: str | None = None, exc: Any = None
-    ) -> None:
-        # Jinja2 only calls it, with the message.
-        error: Any = partial(_Missing, name) if exc is None else exc
-        super().__init__(hint, obj, name, error)
-
-    # Within a list it would be shown as "Undefined".
-    __repr__ = StrictUndefined.__str__
 
 
 def utc(value: datetime | None) -> str:
@@ -209,9 +203,7 @@ def _is_live(url: str) -> bool:
 
 
 def _environment(link: Any, *, autoescape: bool) -> Environment:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=_Undefined, autoescape=autoescape, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Sandbox(autoescape=autoescape)
     # What says of a value that it is harmless, and what only fills pages.
     del environment.filters["safe"], environment.globals["lipsum"]
     environment.filters |= {"utc": utc, "duration": duration, "since": since, "link": link}

@@ -19,10 +19,11 @@ FEWER = "show the first alerts only, alerts[:10], and how many there are, counts
 
 
 class Request(Struct):
-    """Templates by the name of their part, and what they see."""
+    """Templates by the name of their part, what they see, and the characters that each part may have."""
 
     sources: dict[str, str]
     values: dict[str, Any]
+    limits: dict[str, int]
 
 
 class Answer(Struct):

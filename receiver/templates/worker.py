@@ -45,7 +45,7 @@ def main() -> None:
         _allow_cpu()
         request = msgspec.msgpack.decode(body, type=Request)
         for part, source in request.sources.items():
-            _send(answers, render(part, source, request.values))
+            _send(answers, render(part, source, request.values, request.limits[part]))
 
 
 def _frame(stream: BinaryIO) -> bytes:

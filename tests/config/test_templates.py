@@ -9,7 +9,13 @@ import pytest
 from receiver.config import loading, template_checks
 from receiver.config.problems import ConfigError
 from receiver.config.resolve import destinations
+from receiver.config.template_files import LARGEST
+from receiver.core.grouping import Reason
+from receiver.messages import slack
+from receiver.messages.wording import SUBJECT_LIMIT
+from receiver.templates.forms import FALLBACK_LIMIT, FORMS
 from receiver.templates.own import attempt
+from receiver.templates.values import ALERTS, LENGTHS, PAIRS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
 
@@ -50,8 +56,9 @@ def test_a_template_in_a_file_is_read_relative_to_the_configuration(tmp_path: Pa
 
 def test_templates_are_read_where_secrets_are_not(tmp_path: Path) -> None:
     path = written(tmp_path, f"{CONSOLE}      text_file: t.j2\n", t="{{ nobody }}")
-    with pytest.raises(ConfigError):
-        loading.load(path, None)
+    [warning] = loading.load(path, None).warnings
+    assert "t.j2, line 1: 'nobody' is undefined" in str(warning)
+    assert [str(warning).replace(f"{tmp_path}/", "")] == problems(path)
 
 
 def test_a_changed_file_makes_another_destination(tmp_path: Path) -> None:
@@ -72,7 +79,7 @@ def test_mistakes_are_said_with_file_line_and_what_would_be_right(tmp_path: Path
         "      slack: x\n",
         t="one\ntwo {% if %}",
     )
-    subject, text, html, slack = problems(path)
+    subject, text, html, foreign = problems(path)
     assert subject == (
         "alert-receiver.yml:8: channels[0].templates.subject: line 1 of this template: 'instance' is undefined "
         "(tried on an alert with no label but alertname); where it may be missing, write .get('instance', '')"
@@ -85,7 +92,7 @@ def test_mistakes_are_said_with_file_line_and_what_would_be_right(tmp_path: Path
         "alert-receiver.yml:10: channels[0].templates.html: line 2 of this template: 'alert' is undefined; "
         "there are: alerts, builtin, "
     )
-    assert slack == (
+    assert foreign == (
         "alert-receiver.yml:13: channels[0].templates.slack: an email channel has no such part; "
         "it takes subject, text and html"
     )
@@ -135,6 +142,12 @@ def test_a_file_that_is_no_template_is_a_mistake(tmp_path: Path, name: str, why:
     assert why in problem
 
 
+def test_a_template_in_the_file_itself_may_have_as_many_bytes_as_one_in_its_own(tmp_path: Path) -> None:
+    [problem] = problems(written(tmp_path, f"{CONSOLE}      text: '{{# {'é' * 50_000} #}}x'\n"))
+    assert problem == "alert-receiver.yml:5: channels[0].templates.text: is larger than 100,000 bytes"
+    loading.load(written(tmp_path, f"{CONSOLE}      text: '{{# {'é' * 49_900} #}}x'\n"), {})
+
+
 def test_a_template_that_takes_too_long_does_not_keep_the_check(tmp_path: Path) -> None:
     loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     path = written(tmp_path, f"{CONSOLE}      text: '{loops}'\n      subject: '{{{{ nobody }}}}'\n")
@@ -177,9 +190,9 @@ def test_the_pages_example_works(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("https://hooks.slack.example/services/T00/B00/the-pages-own-secret")
     (tmp_path / "oncall.html.j2").write_text("<p>{{ explanation }} {{ status }}</p>")
     path = written(tmp_path, example.replace("/run/secrets/slack-webhook-url", "url"))
-    mail, slack = destinations(loading.load(path, {}).config)
+    mail, ops = destinations(loading.load(path, {}).config)
     assert mail.templates.html == "<p>{{ explanation }} {{ status }}</p>"
-    assert slack.templates.slack is not None
+    assert ops.templates.slack is not None
 
 
 def test_the_pages_table_from_alertmanager_works(tmp_path: Path) -> None:
@@ -198,3 +211,21 @@ def test_the_pages_table_from_alertmanager_works(tmp_path: Path) -> None:
         )
     text = "\n".join(sorted(whole, key=lambda one: "macro" not in one)).replace("'", "''")
     loading.load(written(tmp_path, f"{CONSOLE}      text: '{text}'\n".replace("\n{", " {")), {})
+
+
+def test_the_pages_filters_work_for_what_fires_and_what_has_resolved(tmp_path: Path) -> None:
+    table = PAGE.partition("| filter | makes |")[2].partition("\n\n")[0]
+    examples = [code.replace("\\|", "|") for code in re.findall(r"^\| `(.*?)` \|", table, re.M)]
+    assert len(examples) == 4
+    written_out = "".join(code if "{" in code else f"{{{{ {code} }}}}" for code in examples).replace("'", "''")
+    loop = f"{{% for alert in alerts %}}{written_out}{{% endfor %}}"
+    loading.load(written(tmp_path, f"{CONSOLE}      text: '{loop}'\n"), {})
+
+
+def test_the_page_names_every_limit_and_every_reason() -> None:
+    limits = {limit for form in FORMS.values() for limit in form.limits.values()}
+    for limit in (*limits, LARGEST, FALLBACK_LIMIT, SUBJECT_LIMIT, slack.CHARACTERS_LIMIT, ALERTS, PAIRS, *LENGTHS[:1]):
+        assert re.search(rf"(?<![\d,]){limit:,}(?![\d,])", PAGE), limit
+    assert "90,000 bytes" in PAGE
+    [row] = re.findall(r"^\| `kind`, `reason` \|.*", PAGE, re.M)
+    assert {reason.value for reason in Reason} <= set(re.findall(r"`(\w+)`", row))

@@ -74,6 +74,13 @@ def test_slack_takes_what_is_long_only_once_it_is_escaped(renderer: Renderer) ->
     check(json.loads(SLACK.build(tried.rendered, "01ABC", NOW)))
 
 
+def test_what_is_cut_anyway_may_grow_with_a_storm(renderer: Renderer) -> None:
+    templates = {"text": "{% for n in range(500) %}an alert by name, {% endfor %}", "subject": "{{ 'x' * 2000 }}"}
+    tried = attempt(FORMS["slack"], templates, content(line()), renderer)
+    assert tried.rendered is not None
+    assert (len(tried.rendered.text), len(tried.rendered.subject)) == (500, 150)
+
+
 def test_a_link_in_slack_is_never_cut_in_half(renderer: Renderer) -> None:
     long = line(generator_url="https://x.example/?" + "&" * 1900)
     tried = attempt(
@@ -89,6 +96,6 @@ def test_every_filter_works_where_no_file_can_be_opened(renderer: Renderer, name
     told = content(line(annotations={"summary": "<b>x</b> &amp; y"}))
     seen = values(told, email.render(told))
     for value in ("alerts[0].annotations.summary", "alerts", "3.5", "alerts[0].labels"):
-        [answer] = renderer.render({"html": f"{{{{ {value} | {name} }}}}"}, seen)
+        [answer] = renderer.render({"html": f"{{{{ {value} | {name} }}}}"}, seen, FORMS["email"].limits)
         assert "files" not in answer.detail, answer
         assert answer.wrong not in ("OSError", "ImportError", "ModuleNotFoundError", "LookupError"), answer
