@@ -1,7 +1,12 @@
 """The marker ``real``, for tests that need programs which pip does not install; how hard the properties are tried."""
 
+import logging
 import os
 import shutil
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -24,6 +29,20 @@ NOT_RUN = pytest.StashKey[dict[str, tuple[str, ...]]]()
 def secrets_of_this_test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test has made a secret is not taken out of what another one says."""
     monkeypatch.setattr(secret, "_known", set(secret.known_values()))
+
+
+@pytest.fixture(autouse=True)
+def logs_of_this_test_alone() -> Iterator[None]:
+    """A command that is run within a test sets up logging as it would for a process of its own."""
+    root, ours = logging.getLogger(), logging.getLogger("receiver")
+    levels, handlers, raising = (root.level, ours.level), root.handlers[:], logging.raiseExceptions
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning
+    yield
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    root.handlers[:] = handlers
+    logging.raiseExceptions = raising
+    sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning = hooks
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import IO, Any, TypeVar
 
@@ -93,6 +94,7 @@ class Store:
         self._lock = _lock(self._path) if self._path else None
         # Taking a connection from the pool costs more than most transactions.
         self._writing: Connection | None = None
+        self._turn = Lock()
         try:
             self._engine = _engine(url, in_memory=self._path is None)
             self._prepare = preparing(self._engine.dialect)
@@ -108,15 +110,22 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """A read-write transaction, committed durably at the end, rolled back on an exception."""
-        if self._writing is None:
-            self._writing = self._engine.connect()
+        if not self._turn.acquire(blocking=False):
+            # Somebody else writes: the database lets one of the two wait.
+            with self._engine.begin() as connection:
+                yield Tx(connection, self._prepare, self._ids)
+            return
         try:
+            if self._writing is None:
+                self._writing = self._engine.connect()
             with self._writing.begin():
                 yield Tx(self._writing, self._prepare, self._ids)
         except BaseException:
             # Whatever a failure has left behind ends with its connection.
             self._let_go()
             raise
+        finally:
+            self._turn.release()
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
