@@ -19,8 +19,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: $(VENV)/installed ## see it work: alerts in, mails and Slack messages out, half a minute
 	@$(BIN)/alert-receiver demo
 
-test: $(VENV)/installed ## run the tests, about seven minutes
-	@$(BIN)/python -m pytest
+# Many tests wait for real programs: three processes keep two processors busy.
+test: $(VENV)/installed ## run the tests, about five minutes
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 prove: $(VENV)/installed ## run the long proofs; their figures go to docs/proofs.md
 	@$(BIN)/python -m pytest -m prove

@@ -22,7 +22,7 @@ if os.environ.get("CI") == "true":
 # What Debian calls the packages of these programs; others are named like the program.
 PACKAGES = {"amtool": "prometheus-alertmanager", "promtool": "prometheus"}
 
-NOT_RUN = pytest.StashKey[dict[str, tuple[str, ...]]]()
+MISSING = "not on the PATH: "
 
 
 @pytest.fixture(autouse=True)
@@ -45,33 +45,35 @@ def logs_of_this_test_alone() -> Iterator[None]:
     sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning = hooks
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Nothing has been left out yet."""
-    config.stash[NOT_RUN] = {}
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose programs are missing, and remember it; with CI=true that is an error."""
+    """Skip a test whose programs are missing; with CI=true that is an error."""
     programs = [program for marker in item.iter_markers("real") for program in marker.args]
-    missing = tuple(program for program in programs if shutil.which(program) is None)
+    missing = [program for program in programs if shutil.which(program) is None]
     if not missing:
         return
-    reason = f"not on the PATH: {', '.join(missing)}"
     if os.environ.get("CI") == "true":
+        reason = f"{MISSING}{', '.join(missing)}"
         pytest.fail(f"{reason}; with CI=true every test must run, so CI has to install them first", pytrace=False)
-    item.config.stash[NOT_RUN][item.nodeid] = missing
-    pytest.skip(reason)
+    pytest.skip(f"{MISSING}{', '.join(missing)}")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say plainly what was not run, and how to have it run."""
-    not_run = config.stash[NOT_RUN]
+    # The reports come from all processes that the tests are spread over.
+    not_run = {report.nodeid: list(_missing(report)) for report in terminalreporter.stats.get("skipped", [])}
+    not_run = {test: programs for test, programs in not_run.items() if programs}
     if not not_run:
         return
-    missing = sorted({program for programs in not_run.values() for program in programs})
-    packages = sorted({PACKAGES.get(program, program) for program in missing})
+    packages = sorted({PACKAGES.get(program, program) for programs in not_run.values() for program in programs})
     terminalreporter.section("tests that did not run", sep="=", yellow=True)
     for test, programs in not_run.items():
         terminalreporter.line(f"{test}: needs {', '.join(programs)}")
     terminalreporter.line(f"To run them too: apt-get install {' '.join(packages)} (Debian's names)")
+
+
+def _missing(report: pytest.TestReport) -> Iterator[str]:
+    """The programs for want of which the test was skipped, if it was for that."""
+    match report.longrepr:
+        case (_, _, str(reason)) if MISSING in reason:
+            yield from reason.partition(MISSING)[2].split(", ")
