@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from receiver.channels.email import EmailChannel
 from receiver.core.content import Rendered
+from tests.messages.mail import mail_channel
 
 AT = 1_795_239_000_000  # 2026-11-21 05:30:00 UTC
 
@@ -37,9 +37,10 @@ HOSTILE = (
 )
 texts = st.lists(st.sampled_from(HOSTILE) | st.text(st.characters(), max_size=80), max_size=6).map("".join)
 
+TO = ("ann@example.org", "bob@example.org")
 INTENDED = {
     "From": "Alerts <alerts@example.com>",
-    "To": "ann@example.org, bob@example.org",
+    "To": ", ".join(TO),
     "Date": "Sat, 21 Nov 2026 05:30:00 +0000",
     "Message-ID": "<01ABC@example.com>",
     "Auto-Submitted": "auto-generated",
@@ -47,21 +48,6 @@ INTENDED = {
     "MIME-Version": "1.0",
     "Content-Type": 'multipart/alternative; boundary="=_01ABC"',
 }
-
-
-def channel(sender: str = "Alerts <alerts@example.com>") -> EmailChannel:
-    return EmailChannel(
-        "oncall",
-        sender=sender,
-        recipients=("ann@example.org", "bob@example.org"),
-        host="127.0.0.1",
-        port=25,
-        security="none",
-        username=None,
-        password=None,
-        ca_file=None,
-        timeout=5.0,
-    )
 
 
 def parsed(data: bytes) -> EmailMessage:
@@ -72,7 +58,7 @@ def parsed(data: bytes) -> EmailMessage:
 
 
 def built(subject: str = "s", text: str = "t", html: str = "h", thread: str | None = None) -> bytes:
-    return channel().build(Rendered(subject=subject, text=text, html=html), "01ABC", AT, thread)
+    return mail_channel(recipients=TO).build(Rendered(subject=subject, text=text, html=html), "01ABC", AT, thread)
 
 
 def on_one_line(text: str) -> str:
@@ -132,7 +118,7 @@ def test_the_older_parser_reads_the_same_subject(subject: str) -> None:
     ],
 )
 def test_the_sender_is_one_mailbox_whatever_its_name(sender: str, name: str) -> None:
-    payload = channel(sender).build(Rendered(subject="s", text="t", html="h"), "01ABC", AT)
+    payload = mail_channel(recipients=TO, sender=sender).build(Rendered(subject="s", text="t", html="h"), "01ABC", AT)
     assert payload.isascii()
     assert max(map(len, payload.split(b"\r\n"))) <= 76
     [mailbox] = parsed(payload)["From"].addresses
@@ -158,7 +144,7 @@ def conversations(mails: list[EmailMessage]) -> list[set[str]]:
 
 def test_the_life_of_a_group_is_one_thread_and_that_of_the_next_another() -> None:
     def told(subject: str, uid: str, thread: str | None) -> EmailMessage:
-        return parsed(channel().build(Rendered(subject=subject, text="t", html="h"), uid, AT, thread))
+        return parsed(mail_channel(recipients=TO).build(Rendered(subject=subject, text="t", html="h"), uid, AT, thread))
 
     life = [
         told("[FIRING:1] DiskFull", "01A", None),

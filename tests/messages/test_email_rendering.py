@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from receiver.channels.email import EmailChannel
 from receiver.core.content import Content
 from receiver.messages import email
 from tests.messages.contents import (
@@ -24,23 +23,9 @@ from tests.messages.contents import (
     of_pod,
     storm,
 )
+from tests.messages.mail import mail_channel
 
 MAIL_LIMIT = 100_000
-
-
-def channel() -> EmailChannel:
-    return EmailChannel(
-        "oncall",
-        sender="Alerts <alerts@example.com>",
-        recipients=("a@example.com",),
-        host="127.0.0.1",
-        port=25,
-        security="none",
-        username=None,
-        password=None,
-        ca_file=None,
-        timeout=1.0,
-    )
 
 
 def headers(payload: bytes) -> list[str]:
@@ -154,9 +139,9 @@ MARKUP = [Document(rendered.html) for rendered in HARMLESS]
 @pytest.mark.parametrize("size", SIZES)
 def test_every_mail_is_small_and_nothing_an_alert_says_becomes_a_header_or_markup(text: str, size: str) -> None:
     rendered = email.render(SIZES[size](text))
-    payload = channel().build(rendered, "01ABC", NOW)
+    payload = mail_channel().build(rendered, "01ABC", NOW)
     assert len(payload) <= MAIL_LIMIT
-    assert headers(payload) == headers(channel().build(HARMLESS[0], "01ABC", NOW))
+    assert headers(payload) == headers(mail_channel().build(HARMLESS[0], "01ABC", NOW))
     html = Document(rendered.html)
     assert html.tags <= set().union(*(harmless.tags for harmless in MARKUP))
     assert html.attributes <= set().union(*(harmless.attributes for harmless in MARKUP))
@@ -182,7 +167,7 @@ def test_more_fits_of_what_is_smaller() -> None:
 
 @pytest.mark.parametrize(("alerts", "limit"), [(1, 8_000), (4, 18_000), (20, 64_000)])
 def test_a_mail_is_no_larger_than_it_needs_to_be(alerts: int, limit: int) -> None:
-    assert len(channel().build(email.render(content(*map(of_pod, range(alerts)))), "01ABC", NOW)) < limit
+    assert len(mail_channel().build(email.render(content(*map(of_pod, range(alerts)))), "01ABC", NOW)) < limit
 
 
 def test_of_many_alerts_the_group_alone_has_a_link_to_silence_it() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from jinja2.filters import FILTERS
 
-from receiver.channels.email import EmailChannel
 from receiver.channels.slack import SlackChannel
 from receiver.core.content import Rendered
 from receiver.demo.block_kit import check
@@ -17,19 +16,8 @@ from receiver.templates.own import attempt
 from receiver.templates.process import Renderer
 from receiver.templates.values import values
 from tests.messages.contents import NOW, content, line, of_many_groups
+from tests.messages.mail import mail_channel
 
-MAIL = EmailChannel(
-    "mail",
-    sender="Alerts <alerts@example.com>",
-    recipients=("oncall@example.com",),
-    host="localhost",
-    port=25,
-    security="none",
-    username=None,
-    password=None,
-    ca_file=None,
-    timeout=1.0,
-)
 SLACK = SlackChannel("ops", webhook_url=Secret("https://hooks.example/"))
 
 
@@ -41,7 +29,7 @@ def renderer() -> Iterator[Renderer]:
 
 
 def size(rendered: Rendered) -> int:
-    return len(MAIL.build(rendered, "01ABC", NOW))
+    return len(mail_channel().build(rendered, "01ABC", NOW))
 
 
 @pytest.mark.parametrize(

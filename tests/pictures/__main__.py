@@ -16,37 +16,27 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, sync_playwright
 
-from receiver.channels.email import EmailChannel
 from receiver.channels.slack import SlackChannel
 from receiver.channels.slack_bot import SlackBotChannel
 from receiver.core.content import Content
 from receiver.messages import email, slack
 from receiver.messages.wording import utc
 from receiver.secret import Secret
+from tests.messages.mail import mail_channel
 from tests.pictures import incident, slack_page
 from tests.pictures.slack_page import Shown
 from tests.slack_workspace import TOKEN, Workspace
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
-MAIL = EmailChannel(
-    "oncall",
-    sender="Alerts <alerts@example.com>",
-    recipients=("oncall@example.com",),
-    host="localhost",
-    port=25,
-    security="none",
-    username=None,
-    password=None,
-    ca_file=None,
-    timeout=10.0,
-)
 SLACK = SlackChannel("ops", webhook_url=Secret("http://127.0.0.1/never-posted-to"))
 
 
 def html_of(content: Content) -> str:
     """The HTML of the mail that would be sent."""
-    mail = message_from_bytes(MAIL.build(email.render(content), content.uid, content.composed_at), policy=default)
+    mail = message_from_bytes(
+        mail_channel().build(email.render(content), content.uid, content.composed_at), policy=default
+    )
     assert isinstance(mail, EmailMessage)
     body = mail.get_body(("html",))
     assert body is not None
