@@ -22,9 +22,12 @@ from receiver.messages import console, email, slack
 from receiver.templates.forms import form_of
 from receiver.templates.own import OwnRendering
 
-_KINDS = {EmailDestination: "email", ConsoleDestination: "console"} | dict.fromkeys(
-    (SlackDestination, SlackBotDestination), "slack"
-)
+_KINDS = {
+    EmailDestination: "email",
+    ConsoleDestination: "console",
+    SlackDestination: "slack",
+    SlackBotDestination: "slack_bot",
+}
 
 
 def outlet(destination: Destination, stdout: TextIO, template_failed: Callable[[], None] = lambda: None) -> Outlet:

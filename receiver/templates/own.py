@@ -51,7 +51,7 @@ class Tried:
 
 
 def said(words: str) -> str:
-    """The words on one line; they may be those of a template, or of a process that has lost its mind."""
+    """The words on one line; they may be those of a template, or of a process that answers nonsense."""
     return one_line(words, _SAID)
 
 
