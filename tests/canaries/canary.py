@@ -96,7 +96,7 @@ class Canary:
 
 
 class Canaries:
-    """What a receiver is given to keep to itself: passwords, one of them all digits, a Slack webhook, bearer tokens."""
+    """What a receiver is given to keep to itself: passwords, one of them all digits, a Slack webhook, tokens."""
 
     def __init__(self, seed: int) -> None:
         """Make them up; the same seed makes the same."""
@@ -109,7 +109,8 @@ class Canaries:
         self.label = Canary("label", _awkward(rng, AWKWARD))
         # What a header carries (RFC 9110, section 5.5) and no sender would quote.
         self.token, self.old_token = (Canary(name, _awkward(rng, AWKWARD[:-2])) for name in ("token", "old token"))
-        self.all = (self.password, self.webhook, self.digits, self.token, self.old_token)
+        self.bot = Canary("bot token", f"xoxb-{_awkward(rng, AWKWARD[:-2])}")
+        self.all = (self.password, self.webhook, self.digits, self.token, self.old_token, self.bot)
 
     @property
     def url(self) -> str:
@@ -121,6 +122,7 @@ class Canaries:
         (folder / "password").write_text(self.password.value)
         (folder / "digits").write_text(self.digits.value)
         (folder / "webhook").write_text(self.url)
+        (folder / "bot").write_text(self.bot.value)
         (folder / "token").write_text(f"{self.token.value}\n{self.old_token.value}\n")
 
 

@@ -13,7 +13,7 @@ from aiohttp import ClientConnectionError
 
 from tests.canaries import sabotaged
 from tests.canaries.canary import Canaries, leaks
-from tests.canaries.providers import EchoingMailServer, EchoingSlack, Provider
+from tests.canaries.providers import EchoingBot, EchoingMailServer, EchoingSlack, Provider
 from tests.end_to_end.notifications import alert, notification
 from tests.end_to_end.processes import PATIENCE, UNTHROTTLED, Answer, Finished, Program, ReceiverProcess, command, until
 
@@ -40,8 +40,6 @@ class House:
         self.answers: dict[str, bytes] = {}
         self._authorization = {"Authorization": f"Bearer {canaries.token.value}"}
         canaries.keep(folder)
-        for server in slack:
-            (folder / f"webhook-{server.port}").write_text(server.url)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -75,8 +73,7 @@ class House:
             {"name": f"mail{n}", "host": "127.0.0.1", "port": server.port, **MAIL} for n, server in enumerate(self.mail)
         ]
         slack = [
-            {"name": f"chat{n}", "type": "slack", "webhook_url_file": f"webhook-{server.port}"}
-            for n, server in enumerate(self.slack)
+            {"name": f"chat{n}", "type": "slack", **server.keys(self.folder)} for n, server in enumerate(self.slack)
         ]
         spare = {"name": "spare", "matchers": ['team="nobody"'], "host": "127.0.0.1", "password_file": "digits", **MAIL}
         return {
@@ -165,6 +162,7 @@ async def house(
     elsewhere = EchoingSlack(canaries.webhook)
     mail_servers = [EchoingMailServer(canaries.password, stage=stage, way=way) for stage, way in mail]
     slack_servers = [EchoingSlack(canaries.webhook, way=way) for way in slack]
+    slack_servers += [EchoingBot(canaries.bot, way=way) for way in slack]
     servers: list[Provider] = [elsewhere, *mail_servers, *slack_servers]
     async with AsyncExitStack() as stack:
         for server in servers:

@@ -1,11 +1,13 @@
 """Providers that misbehave: they say back whatever credential they were given, in every answer and every encoding."""
 
 import asyncio
+import json
 import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote
 
 from tests.canaries.canary import Canary
@@ -121,26 +123,79 @@ class EchoingSlack(Provider):
         """Where to post."""
         return f"http://127.0.0.1:{self.port}/services/{self.own.value}"
 
+    def keys(self, folder: Path) -> dict[str, str]:
+        """What a channel's configuration says of it; the credential is in a file in the folder."""
+        (folder / f"webhook-{self.port}").write_text(self.url)
+        return {"webhook_url_file": f"webhook-{self.port}"}
+
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request."""
-        self.heard_secret += await reader.readline()
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = await self._head(reader)
         length = re.search(rb"(?i)content-length: *(\d+)", head)
-        self.heard += head + await reader.readexactly(int(length[1]) if length else 0)
+        self.heard += await reader.readexactly(int(length[1]) if length else 0)
         await self.fail(reader)
         writer.write(self._said())
         await writer.drain()
 
+    async def _head(self, reader: asyncio.StreamReader) -> bytes:
+        self.heard_secret += await reader.readline()
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heard += head
+        return head
+
+    def _secret(self) -> str:
+        return self.url
+
+    def _yes(self) -> bytes:
+        return b"ok"
+
+    def _no(self) -> bytes:
+        said = self._secret()
+        return f"no_service {said} {quote(said, safe='')} {b64encode(said.encode()).decode()}".encode()
+
     def _said(self) -> bytes:
+        said = self._secret()
         if self.way == "nonsense":
-            return f"HTTP/9 {self.url}\r\n\r\n".encode()
+            return f"HTTP/9 {said}\r\n\r\n".encode()
         if not self.way:
-            return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
-        body = f"no_service {self.url} {quote(self.url, safe='')} {b64encode(self.url.encode()).decode()}".encode()
+            yes = self._yes()
+            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(yes), yes)
+        body = self._no()
         head = (
-            f"HTTP/1.1 {self.way} {self.url}\r\n"
+            f"HTTP/1.1 {self.way} {said}\r\n"
             f"Location: http://127.0.0.1:{self.elsewhere}/services/{self.own.value}\r\n"
-            f"Retry-After: {self.url}\r\nX-Debug: {self.url}\r\nSet-Cookie: hook={quote(self.url, safe='')}\r\n"
+            f"Retry-After: {said}\r\nX-Debug: {said}\r\nSet-Cookie: hook={quote(said, safe='')}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         return head.encode() + body
+
+
+@dataclass
+class EchoingBot(EchoingSlack):
+    """Slack's Web API, which says the bot's token in every answer; that belongs to a header of the request."""
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return f"http://127.0.0.1:{self.port}/api/"
+
+    def keys(self, folder: Path) -> dict[str, str]:
+        """As for a webhook."""
+        return {"bot_token_file": "bot", "channel": "#ops", "api_url": self.url}
+
+    async def _head(self, reader: asyncio.StreamReader) -> bytes:
+        head = await reader.readuntil(b"\r\n\r\n")
+        for line in head.splitlines(keepends=True):
+            place = self.heard_secret if line.lower().startswith(b"authorization:") else self.heard
+            place += line
+        return head
+
+    def _secret(self) -> str:
+        return self.own.value
+
+    def _yes(self) -> bytes:
+        return json.dumps({"ok": True, "channel": "C1", "ts": "17.4", "token": self.own.value}).encode()
+
+    def _no(self) -> bytes:
+        # A word that nobody knows.
+        return json.dumps({"ok": False, "error": self.own.value, "needed": quote(self.own.value, safe="")}).encode()
