@@ -272,13 +272,14 @@ async def test_the_final_answer_is_waited_for_longer_than_any_other(server: Smtp
 async def test_a_server_that_answers_each_step_just_in_time_does_not_hold_the_channel(
     server: SmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel_module, "OFFER_PATIENCE", 0.5)
+    monkeypatch.setattr(channel_module, "OFFER_PATIENCE", 1.5)
     recipients = tuple(f"n{n}@example.org" for n in range(100))
-    channel = mail_channel(server, recipients=recipients, timeout=0.4)
+    channel = mail_channel(server, recipients=recipients, timeout=1.4)
     server.pace = 0.1
     assert await failure(channel) == Failure(FailureClass.TRANSIENT, "timeout")
     assert server.transmitted == []
     server.pace = 0.0
+    monkeypatch.setattr(channel_module, "OFFER_PATIENCE", 60.0)
     await channel.send(channel.build(RENDERED, "01A", AT), channel.recipients)
     assert len(server.mails) == 1
     await channel.close()
