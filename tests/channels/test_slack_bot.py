@@ -296,7 +296,7 @@ async def test_after_a_lost_answer_the_same_bytes_make_at_worst_the_same_reply_a
 async def test_while_the_edit_fails_surely_nothing_is_posted(
     workspace: Workspace, how: Failing, expected: Failure
 ) -> None:
-    bot, patient = bot_of(workspace, timeout=0.2 if how.hang else 5.0), bot_of(workspace)
+    bot, patient = bot_of(workspace, timeout=0.5 if how.hang else 5.0), bot_of(workspace)
     thread = await begun(patient)
     workspace.fail_next("chat.update", how)
     assert await failure(bot, MORE, thread) == expected
@@ -335,7 +335,7 @@ async def test_while_the_edit_fails_surely_nothing_is_posted(
     ],
 )
 async def test_each_answer_to_a_post_is_judged(workspace: Workspace, how: Failing, expected: Failure) -> None:
-    bot, patient = bot_of(workspace, timeout=0.2 if how.hang else 5.0), bot_of(workspace)
+    bot, patient = bot_of(workspace, timeout=0.5 if how.hang else 5.0), bot_of(workspace)
     workspace.fail_next("chat.postMessage", how)
     assert await failure(bot) == expected
     assert len(workspace.calls) == 1
