@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := .tools
 
-.PHONY: help demo test prove lint fmt bench lock clean
+.PHONY: help demo test prove lint fmt bench lock tools clean
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -21,7 +22,7 @@ demo: $(VENV)/installed ## see it work: alerts in, mails and Slack messages out,
 
 # Many tests wait for real programs: three processes keep two processors busy.
 test: $(VENV)/installed ## run the tests, about five minutes
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@PATH="$(CURDIR)/$(TOOLS):$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile
 
 prove: $(VENV)/installed ## run the long proofs; their figures go to docs/proofs.md
 	@$(BIN)/python -m pytest -m prove
@@ -43,5 +44,12 @@ lock: ## pin the dependencies anew, with hashes and without download addresses (
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --all-extras --upgrade --output-file requirements.lock pyproject.toml
 
+# Beside Debian's promtool, a current one, under a name of its own; it needs to discover nothing. Some minutes, the
+# first time.
+tools: ## build pint, dashboard-linter and a current promtool for the tests of the rules (needs Go)
+	@mkdir -p $(TOOLS)
+	@cd tests/tools && go build -mod=readonly -tags remove_all_sd -o $(CURDIR)/$(TOOLS)/ tool
+	@mv $(TOOLS)/promtool $(TOOLS)/promtool-current
+
 clean: ## remove what the targets made
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from receiver import __version__, logs, render, simulate, trial
+from receiver import __version__, bundle, logs, render, simulate, trial
 from receiver.app import CannotListen, Settings, serve, wall_clock
 from receiver.config import loading, schema
 from receiver.config.loading import Loaded
@@ -309,3 +309,54 @@ def render_command(file: Path, config_file: Path, name: str, part: str) -> None:
     for problem in shown.problems:
         click.echo(f"{problem}; the built-in form goes out instead", err=True)
     sys.exit(1 if shown.problems else 0)
+
+
+@main.command("rules", short_help="List or export the bundled alerting rules.")
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--only", multiple=True, metavar="DOMAIN,...", help="Only these domains; may be repeated.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(bundle.FORMATS),
+    help="Files for rule_files, the default; or objects for the Prometheus operator. Without DIR, to stdout.",
+)
+@click.option("--runbook-base", metavar="URL", help="Where your copies of the runbooks are, such as a wiki.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A label of the objects, such as the operator's ruleSelector wants it; may be repeated.",
+)
+def rules_command(
+    folder: Path | None, only: tuple[str, ...], format_: str | None, runbook_base: str | None, labels: tuple[str, ...]
+) -> None:
+    """List the bundled alerting rules; with DIR, export them there, a file for each domain.
+
+    Files of the same name are replaced, others left alone. Domains that are off by default are exported only if --only
+    names them. Thresholds are overridden in a file of your own, so that a later export keeps them.
+    """
+    try:
+        form = bundle.form_of(format_ or bundle.PROMETHEUS, runbook_base, labels)
+        domains = bundle.chosen(bundle.read(bundle.home()), only)
+        if folder is None and format_ is None:
+            if runbook_base is not None:
+                raise bundle.Misused("--runbook-base", "it changes what is exported: say to which DIR, or --format")
+            for line in bundle.listing(domains):
+                click.echo(line)
+            return
+        domains = tuple(domain for domain in domains if only or not domain.optional)
+        if folder is None:
+            # As bytes: a terminal's encoding changes nothing that goes to a file.
+            click.echo(bundle.printed(domains, form).encode(), nl=False)
+            return
+        texts = bundle.files(domains, form)
+        for path in bundle.write(folder, texts):
+            click.echo(f"Wrote {path}")
+        for line in bundle.usage(folder, form, texts):
+            click.echo(line)
+    except bundle.Misused as error:
+        raise click.BadParameter(str(error), param_hint=error.option) from None
+    except bundle.Failed as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)

@@ -200,6 +200,9 @@ class Scrape:
         oldest = _gauge("oldest_pending_seconds", "Age of the oldest news not told yet, held ones excepted.", "channel")
         up = _gauge("channel_up", "0 while deliveries fail in a way that needs a person.", "channel")
         for channel, state in books.channels.items():
+            # Nothing is tried on a channel that was removed, so neither would ever change.
+            if state.retired_at is not None:
+                continue
             since = books.oldest.get(channel)
             oldest.add_metric([channel], 0 if since is None else max(0, self._now - since) / 1000)
             up.add_metric([channel], state.failure_class in (None, FailureClass.TRANSIENT))

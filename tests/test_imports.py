@@ -17,6 +17,7 @@ ALLOWED = {
     "channels": {"core", "secret"},
     "config": {"access", "core", "secret", "templates"},
     "templates": {"core", "messages", "logs"},
+    "bundle": {"config", "messages"},
     "decode": {"core"},
     "dispatch": {"core", "store", "transitions", "messages", "channels.base", "metrics", "reporting", "logs"},
     "extension": {"channels.base", "config", "core", "messages", "secret"},

@@ -8,31 +8,37 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import pytest
 import trustme
-import yaml
 from aiohttp import web
 
 from receiver.demo.slack_endpoint import SlackEndpoint
+from tests.end_to_end.monitoring import run_alertmanager, run_prometheus, write
 from tests.end_to_end.notifications import mail_text, parsed, slack_text
 from tests.end_to_end.processes import (
     PATIENCE,
     Program,
-    ReceiverProcess,
     Start,
     balanced,
     configuration,
-    spelled,
     until,
 )
 from tests.smtp_server import SmtpServer
 
 USER, PASSWORD = "alerts", "the-smtp-password"
 CHANNELS = ("mail", "chat")
+
+RULE = {
+    "alert": "HighErrorRate",
+    "expr": "checkout_error_ratio > 0.05",
+    "labels": {"severity": "critical", "cluster": "prod-eu", "team": "payments"},
+    "annotations": {
+        "summary": "{{ $labels.service }} fails {{ $value | humanizePercentage }} of its requests",
+        "runbook_url": "https://runbooks.example.com/HighErrorRate",
+    },
+}
 
 
 class Exporter:
@@ -60,26 +66,6 @@ class Exporter:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(text=f'checkout_error_ratio{{service="checkout"}} {self.ratio}\n')
-
-
-@dataclass(frozen=True, slots=True)
-class Prometheus:
-    """A running Prometheus."""
-
-    url: str
-
-    async def query(self, expression: str) -> dict[str, float]:
-        """An instant vector, each sample by its name and labels."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"{self.url}/api/v1/query", params={"query": expression}) as response,
-        ):
-            answer = await response.json()
-        samples = {}
-        for sample in answer["data"]["result"]:
-            labels = {name: value for name, value in sample["metric"].items() if name not in ("instance", "job")}
-            samples[spelled(labels.pop("__name__"), labels)] = float(sample["value"][1])
-        return samples
 
 
 @pytest.fixture
@@ -116,95 +102,6 @@ def starttls(port: int) -> dict[str, object]:
     }
 
 
-async def answers(url: str) -> None:
-    """Wait until this address answers 200."""
-
-    async def probe() -> bool:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(url) as response:
-                return response.status == 200
-        except aiohttp.ClientError:
-            return False
-
-    await until(probe, f"{url} answers")
-
-
-def write(folder: Path, name: str, config: object) -> None:
-    """A program's configuration, in a folder of its own."""
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(yaml.safe_dump(config))
-
-
-async def run_alertmanager(programs: list[Program], folder: Path, port: int, receiver: ReceiverProcess) -> str:
-    """A real Alertmanager that posts to the receiver; its address."""
-    config = {
-        "route": {
-            "receiver": "alert-receiver",
-            "group_by": ["alertname"],
-            "group_wait": "100ms",
-            "group_interval": "300ms",
-            "repeat_interval": "1h",
-        },
-        "receivers": [
-            {
-                "name": "alert-receiver",
-                "webhook_configs": [{"url": f"{receiver.url}/webhook", "send_resolved": True, "max_alerts": 1000}],
-            }
-        ],
-    }
-    write(folder, "alertmanager.yml", config)
-    address = f"127.0.0.1:{port}"
-    program = Program(
-        "prometheus-alertmanager",
-        "--config.file=alertmanager.yml",
-        "--storage.path=data",
-        f"--web.listen-address={address}",
-        "--cluster.listen-address=",
-        cwd=folder,
-    )
-    programs.append(program)
-    await program.start()
-    await answers(f"http://{address}/-/ready")
-    return address
-
-
-async def run_prometheus(
-    programs: list[Program], folder: Path, port: int, alertmanager: str, targets: dict[str, str]
-) -> Prometheus:
-    """A real Prometheus that scrapes the targets (by job) and sends its alerts to the Alertmanager."""
-    rule = {
-        "alert": "HighErrorRate",
-        "expr": "checkout_error_ratio > 0.05",
-        "labels": {"severity": "critical", "cluster": "prod-eu", "team": "payments"},
-        "annotations": {
-            "summary": "{{ $labels.service }} fails {{ $value | humanizePercentage }} of its requests",
-            "runbook_url": "https://runbooks.example.com/HighErrorRate",
-        },
-    }
-    write(folder, "rules.yml", {"groups": [{"name": "checkout", "rules": [rule]}]})
-    config = {
-        "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"},
-        "rule_files": ["rules.yml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
-        "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [address]}]} for job, address in targets.items()
-        ],
-    }
-    write(folder, "prometheus.yml", config)
-    program = Program(
-        "prometheus",
-        "--config.file=prometheus.yml",
-        "--storage.tsdb.path=data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        cwd=folder,
-    )
-    programs.append(program)
-    await program.start()
-    url = f"http://127.0.0.1:{port}"
-    await answers(f"{url}/-/ready")
-    return Prometheus(url)
-
-
 @pytest.mark.real("prometheus", "prometheus-alertmanager")
 async def test_a_rule_that_fires_in_prometheus_arrives_by_mail_and_in_slack_and_so_does_its_resolve(
     start: Start,
@@ -219,7 +116,9 @@ async def test_a_rule_that_fires_in_prometheus_arrives_by_mail_and_in_slack_and_
     receiver = await start(config | {"smtp": starttls(secure_smtp.port) | {"ca_file": "ca.pem"}})
     alertmanager = await run_alertmanager(programs, tmp_path / "alertmanager", free_port(), receiver)
     targets = {"checkout": exporter.address, "alert-receiver": receiver.url.removeprefix("http://")}
-    prometheus = await run_prometheus(programs, tmp_path / "prometheus", free_port(), alertmanager, targets)
+    write(tmp_path / "prometheus", "rules.yml", {"groups": [{"name": "checkout", "rules": [RULE]}]})
+    rules = [tmp_path / "prometheus" / "rules.yml"]
+    prometheus = await run_prometheus(programs, tmp_path / "prometheus", free_port(), alertmanager, targets, rules)
 
     exporter.ratio = 0.25
     async with asyncio.timeout(PATIENCE):
