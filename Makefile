@@ -17,11 +17,18 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
+# What the image is made of: the tests take the Dockerfile's steps, and must ask nobody outside for anything.
+$(VENV)/wheels: requirements-image.lock requirements-build.lock | $(VENV)/installed
+	@rm -rf $@ $@.new
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+		-r requirements-image.lock -r requirements-build.lock --dest $@.new
+	@mv $@.new $@
+
 demo: $(VENV)/installed ## see it work: alerts in, mails and Slack messages out, half a minute
 	@$(BIN)/alert-receiver demo
 
 # Many tests wait for real programs: three processes keep two processors busy.
-test: $(VENV)/installed ## run the tests, about five minutes
+test: $(VENV)/installed $(VENV)/wheels ## run the tests, about five minutes
 	@PATH="$(CURDIR)/$(TOOLS):$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile
 
 prove: $(VENV)/installed ## run the long proofs; their figures go to docs/proofs.md
@@ -43,6 +50,10 @@ bench: $(VENV)/installed ## measure webhooks and messages a second, CPU, memory,
 lock: ## pin the dependencies anew, with hashes and without download addresses (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --all-extras --upgrade --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --constraints requirements.lock --output-file requirements-image.lock pyproject.toml
+	echo hatchling | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --constraints requirements.lock --output-file requirements-build.lock -
 
 # Beside Debian's promtool, a current one, under a name of its own; it needs to discover nothing. Some minutes, the
 # first time.

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from receiver import __version__, bundle, logs, render, simulate, trial
+from receiver import __version__, bundle, healthcheck, logs, render, simulate, trial
 from receiver.app import CannotListen, Settings, serve, wall_clock
 from receiver.config import loading, schema
 from receiver.config.loading import Loaded
@@ -360,3 +360,6 @@ def rules_command(
     except bundle.Failed as error:
         click.echo(str(error), err=True)
         sys.exit(1)
+
+
+main.add_command(healthcheck.command)

@@ -20,7 +20,14 @@ if os.environ.get("CI") == "true":
     settings.load_profile("ci")
 
 # What Debian calls the packages of these programs; others are named like the program.
-PACKAGES = {"amtool": "prometheus-alertmanager", "promtool": "prometheus"}
+PACKAGES = {
+    "amtool": "prometheus-alertmanager",
+    "nsenter": "util-linux",
+    "promtool": "prometheus",
+    "setpriv": "util-linux",
+    "systemd-analyze": "systemd",
+    "unshare": "util-linux",
+}
 
 BUILT = {"dashboard-linter", "pint", "promtool-current"}
 """No distribution has these: ``make tools`` builds them, where there is Go and its module proxy answers."""

@@ -20,6 +20,7 @@ ALLOWED = {
     "bundle": {"config", "messages"},
     "decode": {"core"},
     "dispatch": {"core", "store", "transitions", "messages", "channels.base", "metrics", "reporting", "logs"},
+    "healthcheck": set[str](),
     "extension": {"channels.base", "config", "core", "messages", "secret"},
     "brought": {"channels.base", "config", "core", "dispatch", "extension", "logs", "messages"},
     "reporting": {"core", "store", "transitions", "metrics"},
