@@ -33,7 +33,8 @@ _NEEDS = re.compile(r"Needs (?P<exporter>.+?): (?P<metrics>[^.]+)\.")
 _WAITS = re.compile(r"(For (?P<duration>[0-9a-z]+)|At once): \S")
 _THRESHOLD = re.compile(
     r"(?P<operator>[<>]=?)\s*(?:bool\s+)?"
-    r'scalar\(max\(alert:threshold\{alert="(?P<alert>\w+)"\}\) or vector\((?P<value>[0-9.e+-]+)\)\)'
+    r'scalar\(max\(last_over_time\(alert:threshold\{alert="(?P<alert>\w+)"\}\[1h\]\)\) or '
+    r"vector\((?P<value>[0-9.e+-]+)\)\)"
 )
 
 

@@ -1,7 +1,8 @@
 """Every alert fires when it should and not just before it, proved by Prometheus' own test runner.
 
-The cases are in ``promtool/``, a file for each domain (and one for what takes a week). Their names say of each alert when it fires, when it is just not yet
-time, and that without its metrics it is quiet; the mutations below see to it that these say the truth.
+The cases are in ``promtool/``, a file for each domain (and one for what takes a week). Their names say of each alert
+when it fires, when it is just not yet time, and that without its metrics it is quiet; the mutations below see to it
+that these say the truth.
 """
 
 import re
