@@ -137,6 +137,15 @@ def test_prometheus_takes_its_snippets(holding: str, tmp_path: Path) -> None:
     _passes("promtool", "check", "config", tmp_path / "prometheus.yml")
 
 
+@pytest.mark.real("amtool")
+def test_alertmanager_takes_what_inhibits_and_the_alerts_in_it_exist(tmp_path: Path) -> None:
+    rules = block("yaml", "inhibit_rules:")
+    config = tmp_path / "alertmanager.yml"
+    config.write_text(f"route: {{receiver: none}}\nreceivers: [{{name: none}}]\n{rules}")
+    _passes("amtool", "check-config", config)
+    assert set(re.findall(r'alertname="(\w+)"', rules)) <= {alert.name for alert in alerts()}
+
+
 def test_alerts_that_are_dropped_exist() -> None:
     [relabelled] = yaml.safe_load(block("yaml", "alert_relabel_configs:"))["alerting"]["alert_relabel_configs"]
     assert set(relabelled["regex"].split("|")) <= {alert.name for alert in alerts()}

@@ -102,6 +102,16 @@ def test_no_series_of_zeros_is_taken_for_a_hexadecimal_number(path: Path) -> Non
         assert not [entry for entry in series if re.search(r"(?<![\w.+-])0x", str(entry["values"]))], "write 0+0x10"
 
 
+@every_file
+def test_a_missed_scrape_is_a_stale_marker_as_prometheus_writes_it(path: Path) -> None:
+    # A mere gap is bridged for five minutes by every instant selector, so it would show nothing.
+    for case in cases(path.stem):
+        if "missed scrape" in case.name:
+            series = case.group["input_series"]
+            assert isinstance(series, list)
+            assert any("stale" in str(entry["values"]) for entry in series), case.name
+
+
 @every_alert
 def test_an_alert_has_a_case_that_fires_with_its_exact_labels_and_annotations(alert: Alert) -> None:
     firing = [
