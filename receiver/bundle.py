@@ -1,9 +1,13 @@
 """The bundled alerting rules, a file for each domain: what they say, and as people take them into their Prometheus."""
 
 import json
+import os
 import re
+import secrets
 import shlex
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import indent
@@ -208,10 +212,14 @@ def prometheus_rule(domain: Domain, text: str, labels: Mapping[str, str]) -> str
         "apiVersion: monitoring.coreos.com/v1\n"
         "kind: PrometheusRule\n"
         "metadata:\n"
-        f"  name: alert-receiver-{domain.name}\n"
+        f"  name: {_object(domain)}\n"
         f"  labels:\n{shown}"
         f"spec:\n{indent(text, '  ')}"
     )
+
+
+def _object(domain: Domain) -> str:
+    return f"alert-receiver-{domain.name}"
 
 
 def written(domain: Domain, form: Form) -> str:
@@ -231,10 +239,11 @@ def printed(domains: Sequence[Domain], form: Form) -> str:
 
 def files(domains: Sequence[Domain], form: Form) -> dict[str, str]:
     """What goes into a folder: each file's text by its path there."""
+    if form.format == PROMETHEUS_RULE:
+        # So that neither form replaces the other, and rule_files: [DIR/*.yml] takes no object.
+        return {f"{_object(domain)}.yaml": written(domain, form) for domain in domains}
     found = {domain.file: written(domain, form) for domain in domains}
-    if form.format == PROMETHEUS:
-        found |= {f"dashboards/{name}": text for domain in domains for name, text in domain.dashboards.items()}
-    return found
+    return found | {f"dashboards/{name}": text for domain in domains for name, text in domain.dashboards.items()}
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> Iterator[Path]:
@@ -243,10 +252,38 @@ def write(folder: Path, texts: Mapping[str, str]) -> Iterator[Path]:
         path = folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
+            _replace(path, text.encode())
+        except (FileExistsError, NotADirectoryError):
+            raise Failed(f"can't write {path}: {path.parent} is no folder") from None
         except OSError as error:
             raise Failed(f"can't write {path}: {error.strerror}") from None
         yield path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write the whole file or leave it as it was: half a file can be valid rules, with the other half missing."""
+    # A link stays one.
+    path = Path(os.path.realpath(path))
+    # Nothing that rule_files or kubectl would take.
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with new.open("xb") as file:
+            file.write(content)
+            file.flush()
+            _keep_rights(file.fileno(), path)
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _keep_rights(file: int, path: Path) -> None:
+    """Let those read it who could read what it replaces, such as Prometheus' own group."""
+    with suppress(FileNotFoundError):
+        before = path.stat()
+        with suppress(PermissionError):
+            os.fchown(file, before.st_uid, before.st_gid)
+        os.fchmod(file, stat.S_IMODE(before.st_mode))
 
 
 def usage(folder: Path, form: Form, names: Collection[str]) -> Iterator[str]:

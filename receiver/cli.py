@@ -1,5 +1,6 @@
 """The command line. Results go to stdout, diagnostics to stderr; exit codes 0, 1 (it failed), 2 (wrong use)."""
 
+import errno
 import io
 import json
 import logging
@@ -28,10 +29,27 @@ log = logging.getLogger(__name__)
 
 # A file that is something else altogether is wrong in every line.
 PROBLEMS_SHOWN = 30
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LEVELS = ("debug", "info", "warn", "error")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """All commands, where any may find that its output has no room."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Run the one that is named."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            # What is still buffered would fail once more at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            click.echo(f"can't write the output: {error.strerror}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "--version", prog_name="alert-receiver", message="%(prog)s %(version)s")
 def main() -> None:
     """Alertmanager's webhook in, readable mail and Slack messages out, every alert accounted for."""
@@ -312,7 +330,7 @@ def render_command(file: Path, config_file: Path, name: str, part: str) -> None:
 
 
 @main.command("rules", short_help="List or export the bundled alerting rules.")
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path())
 @click.option("--only", multiple=True, metavar="DOMAIN,...", help="Only these domains; may be repeated.")
 @click.option(
     "--format",
@@ -329,7 +347,7 @@ def render_command(file: Path, config_file: Path, name: str, part: str) -> None:
     help="A label of the objects, such as the operator's ruleSelector wants it; may be repeated.",
 )
 def rules_command(
-    folder: Path | None, only: tuple[str, ...], format_: str | None, runbook_base: str | None, labels: tuple[str, ...]
+    folder: str | None, only: tuple[str, ...], format_: str | None, runbook_base: str | None, labels: tuple[str, ...]
 ) -> None:
     """List the bundled alerting rules; with DIR, export them there, a file for each domain.
 
@@ -337,6 +355,9 @@ def rules_command(
     names them. Thresholds are overridden in a file of your own, so that a later export keeps them.
     """
     try:
+        if folder == "":
+            # As a Path it would be the current folder.
+            raise bundle.Misused("DIR", "it is empty, as an unset variable is; the current folder is written .")
         form = bundle.form_of(format_ or bundle.PROMETHEUS, runbook_base, labels)
         domains = bundle.chosen(bundle.read(bundle.home()), only)
         if folder is None and format_ is None:
@@ -351,9 +372,9 @@ def rules_command(
             click.echo(bundle.printed(domains, form).encode(), nl=False)
             return
         texts = bundle.files(domains, form)
-        for path in bundle.write(folder, texts):
+        for path in bundle.write(Path(folder), texts):
             click.echo(f"Wrote {path}")
-        for line in bundle.usage(folder, form, texts):
+        for line in bundle.usage(Path(folder), form, texts):
             click.echo(line)
     except bundle.Misused as error:
         raise click.BadParameter(str(error), param_hint=error.option) from None

@@ -1,6 +1,8 @@
 """``alert-receiver rules``: the bundled rules, listed and exported, from a checkout and from an installed wheel."""
 
+import errno
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -182,7 +184,7 @@ def test_files_of_the_same_name_are_replaced_and_others_left_alone(tmp_path: Pat
         ([], {"pond.yml", "receiver.yml", "dashboards/alert-receiver.json"}),
         (["--only", "receiver"], {"receiver.yml", "dashboards/alert-receiver.json"}),
         (["--only", "pond,lake"], {"pond.yml", "lake.yml"}),
-        (["--format", "prometheusrule"], {"pond.yml", "receiver.yml"}),
+        (["--format", "prometheusrule"], {"alert-receiver-pond.yaml", "alert-receiver-receiver.yaml"}),
     ],
 )
 def test_the_dashboard_goes_with_the_receivers_own_rules_for_prometheus(
@@ -270,8 +272,8 @@ def test_a_list_has_no_runbooks_to_rebase() -> None:
 def test_an_object_for_the_operator_has_the_files_groups_and_comments(tmp_path: Path) -> None:
     assert rules(tmp_path, "--only", EVERYTHING, "--format", "prometheusrule").exit_code == 0
     for path in paths():
-        text, bundled = (tmp_path / path.name).read_text(), path.read_text()
-        domain = path.stem
+        domain, bundled = path.stem, path.read_text()
+        text = (tmp_path / f"alert-receiver-{domain}.yaml").read_text()
         assert yaml.safe_load(text) == {
             "apiVersion": "monitoring.coreos.com/v1",
             "kind": "PrometheusRule",
@@ -359,7 +361,7 @@ def test_only_objects_have_labels(form: list[str]) -> None:
 def test_what_to_do_with_objects_is_said(tmp_path: Path) -> None:
     out = tmp_path / "with space"
     assert rules(out, "--only", "pond", "--format", "prometheusrule").stdout == (
-        f"Wrote {out}/pond.yml\n"
+        f"Wrote {out}/alert-receiver-pond.yaml\n"
         f"Now: kubectl apply -n NAMESPACE -f '{out}'\n"
         "If your Prometheus selects rules by a label, such as kube-prometheus-stack's: --label release=NAME\n"
     )
@@ -389,13 +391,124 @@ def test_one_domain_is_printed_as_it_is_and_several_are_refused() -> None:
 @pytest.mark.usefixtures("made_up")
 def test_what_cannot_be_written_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = rules(tmp_path / "file")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"can't write {tmp_path}/file/pond.yml: File exists\n"
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = rules(folder)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == f"can't write {folder}/pond.yml: {folder} is no folder\n"
     (tmp_path / "out" / "receiver.yml").mkdir(parents=True)
     result = rules(tmp_path / "out")
     assert (result.exit_code, result.stdout) == (1, f"Wrote {tmp_path}/out/pond.yml\n")
     assert result.stderr == f"can't write {tmp_path}/out/receiver.yml: Is a directory\n"
+    assert [*texts(tmp_path / "out")] == ["pond.yml"]
+
+
+def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    """Half a file of rules is often valid: Prometheus would take it, and the other half would be gone."""
+    old = {"receiver.yml": b"groups: []\n", "mine.yml": b"groups: []\n"}
+    for name, text in old.items():
+        (tmp_path / name).write_bytes(text)
+    assert ON["receiver.yml"].stat().st_size > 4096
+    command = f"ulimit -f 4; exec {shlex.quote(sys.executable)} -B -m receiver rules . --only receiver"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "can't write receiver.yml: File too large\n"
+    assert texts(tmp_path) == old
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_file_is_on_the_disk_before_it_replaces_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "pond.yml").write_text("mine")
+
+    def full(file: int) -> None:
+        assert os.fstat(file).st_size == len(MADE_UP.encode())
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        result = rules(out, "--only", "pond")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"can't write {out}/pond.yml: No space left on device\n"
+    assert texts(out) == {"pond.yml": b"mine"}
+
+
+@pytest.mark.usefixtures("made_up")
+def test_whoever_reads_a_file_while_it_is_replaced_gets_the_whole_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "pond.yml"
+    path.write_text("old")
+    with path.open() as old:
+        assert rules(tmp_path, "--only", "pond").exit_code == 0
+        assert old.read() == "old"
+    assert path.read_text() == MADE_UP
+
+
+@pytest.mark.usefixtures("made_up")
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_file_keeps_its_rights_when_it_is_replaced(
+    refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = []
+
+    def give(file: int, user: int, group: int) -> None:
+        owners.append((user, group))
+        if refused:
+            raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", give)
+    assert rules(tmp_path, "--only", "pond").exit_code == 0
+    path, fresh = tmp_path / "pond.yml", tmp_path / "fresh"
+    fresh.touch()
+    assert path.stat().st_mode == fresh.stat().st_mode
+    assert owners == []
+    path.chmod(0o646)
+    assert rules(tmp_path, "--only", "pond").exit_code == 0
+    assert path.stat().st_mode & 0o7777 == 0o646
+    assert owners == [(path.stat().st_uid, path.stat().st_gid)]
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    out.mkdir()
+    kept.mkdir()
+    (out / "pond.yml").symlink_to("../kept/mine.yml")
+    assert rules(out, "--only", "pond").exit_code == 0
+    assert (out / "pond.yml").is_symlink()
+    assert texts(kept) == {"mine.yml": MADE_UP.encode()}
+
+
+@pytest.mark.parametrize("form", [[], ["--format", "prometheus"], ["--format", "prometheusrule"]])
+def test_an_empty_folder_name_is_refused(form: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = rules("", "--only", "receiver", *form)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "for DIR: it is empty, as an unset variable is; the current folder is written .\n" in result.stderr
+    assert texts(tmp_path) == {}
+    assert rules(".", "--only", "receiver", *form).exit_code == 0
+    assert texts(tmp_path) != {}
+
+
+@pytest.mark.usefixtures("made_up")
+@pytest.mark.parametrize("order", [("prometheus", "prometheusrule"), ("prometheusrule", "prometheus")])
+def test_neither_form_replaces_the_other(order: tuple[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for form in order:
+        assert rules(out, "--format", form, "--only", "pond").exit_code == 0
+    assert set(texts(out)) == {"pond.yml", "alert-receiver-pond.yaml"}
+    # What the hint for rule_files takes.
+    assert [path.read_text() for path in out.glob("*.yml")] == [MADE_UP]
+    assert yaml.safe_load((out / "alert-receiver-pond.yaml").read_text())["kind"] == "PrometheusRule"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["rules"], ["rules", "--format", "prometheusrule"], ["rules", "--help"], ["schema"], ["--help"]]
+)
+def test_output_that_has_no_room_is_said_in_a_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "receiver", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "can't write the output: No space left on device\n")
 
 
 def test_an_installation_without_rules_is_said(made_up: Path) -> None:

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.samples import Sample
 
 from receiver.core.entries import Origin, Outcome
 from receiver.core.throttling import Bucket
@@ -59,18 +61,25 @@ def everything(value: Any) -> Iterator[Any]:
             yield from everything(item)
 
 
-def exposed() -> dict[str, set[str]]:
-    """The labels of every series that a receiver with a channel exposes, by its name."""
+def scraped() -> Iterator[Sample]:
+    """What a receiver exposes that has the channel ops, and had another one."""
     metrics = Metrics()
     metrics.add_channel("ops", {"timeout"})
     metrics.request_duration.labels("/webhook", "POST", "200")
     ops = ChannelState(1, "ops", "slack", Bucket(0, 1, 0), retry_for=0, routing="")
-    books = Books({"ops": ops}, {}, {}, {}, {}, [])
-    return {
-        sample.name: set(sample.labels)
-        for family in Scrape(metrics, books, now=0).collect()
-        for sample in family.samples
-    }
+    books = Books({"ops": ops, "removed": replace(ops, id=2, name="removed", retired_at=0)}, {}, {}, {}, {}, [])
+    for each in Scrape(metrics, books, now=0).collect():
+        yield from each.samples
+
+
+def exposed() -> dict[str, set[str]]:
+    """The labels of every series that a receiver with a channel exposes, by its name."""
+    return {sample.name: set(sample.labels) for sample in scraped()}
+
+
+def channels(name: str) -> set[str]:
+    """The channels that a metric has series of."""
+    return {sample.labels["channel"] for sample in scraped() if sample.name == name and "channel" in sample.labels}
 
 
 def family(name: str) -> str:
@@ -262,14 +271,27 @@ def test_the_variables_choose_data_source_job_instance_and_channel() -> None:
     assert [(variable["name"], variable.get("allValue"), variable["query"]["query"]) for variable in others] == [
         ("job", ".+", "label_values(alert_receiver_build_info, job)"),
         ("instance", ".+", 'label_values(alert_receiver_build_info{job=~"$job"}, instance)'),
-        # No ".+" here: Grafana names each, and repeats a panel for each.
-        ("channel", None, 'label_values(alert_receiver_channel_up{job=~"$job", instance=~"$instance"}, channel)'),
+        # Grafana repeats a panel for each channel all the same.
+        (
+            "channel",
+            ".+",
+            'label_values(alert_receiver_ledger_accepted_total{job=~"$job", instance=~"$instance"}, channel)',
+        ),
     ]
     for variable in others:
         assert variable["definition"] == variable["query"]["query"]
         assert (variable["type"], variable["multi"], variable["includeAll"]) == ("query", True, True)
         # When the time range changes: there may have been other channels then.
         assert variable["refresh"] == 2
+
+
+def test_a_channel_that_was_removed_can_be_chosen_for_its_entries_are_still_in_the_books() -> None:
+    variable = next(each for each in dashboard()["templating"]["list"] if each["name"] == "channel")
+    [selector] = selectors(variable["query"]["query"].removeprefix("label_values").replace(", channel)", ")"))
+    offered = channels(selector.partition("{")[0])
+    shown = {channel for panel in panels() for name, _ in asked(panel) for channel in channels(name)}
+    assert shown == {"ops", "removed"}
+    assert offered == shown
 
 
 def test_nothing_uses_a_variable_that_there_is_none_of() -> None:

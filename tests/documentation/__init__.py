@@ -1,0 +1,1 @@
+"""What the pages for users show is tried: links, configurations, queries, commands and what they print."""
