@@ -57,10 +57,12 @@ lock: ## pin the dependencies anew, with hashes and without download addresses (
 
 # Beside Debian's promtool, a current one, under a name of its own; it needs to discover nothing. Some minutes, the
 # first time.
-tools: ## build pint, dashboard-linter and a current promtool for the tests of the rules (needs Go)
+tools: ## build helm, pint, dashboard-linter and a current promtool, for the tests of chart and rules (needs Go)
 	@mkdir -p $(TOOLS)
 	@cd tests/tools && go build -mod=readonly -tags remove_all_sd -o $(CURDIR)/$(TOOLS)/ tool
 	@mv $(TOOLS)/promtool $(TOOLS)/promtool-current
+	@cd tests/tools/helm && go build -mod=readonly -o $(CURDIR)/$(TOOLS)/ tool
+	@cd tests/tools/helm-4 && go build -mod=readonly -o $(CURDIR)/$(TOOLS)/helm-4 helm.sh/helm/v4/cmd/helm
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) $(TOOLS) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

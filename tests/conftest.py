@@ -29,7 +29,7 @@ PACKAGES = {
     "unshare": "util-linux",
 }
 
-BUILT = {"dashboard-linter", "pint", "promtool-current"}
+BUILT = {"dashboard-linter", "helm", "helm-4", "pint", "promtool-current"}
 """No distribution has these: ``make tools`` builds them, where there is Go and its module proxy answers."""
 
 MISSING = "not on the PATH: "
