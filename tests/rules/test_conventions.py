@@ -116,3 +116,11 @@ def test_a_file_begins_by_saying_what_it_is_about(path: Path) -> None:
     assert text.startswith("# ")
     assert len(text.partition("groups:")[0]) > 100
     assert yaml.safe_load(text).keys() == {"groups"}
+
+
+def test_what_silences_a_probe_begins_with_it() -> None:
+    """ProbeEndpointDown leaves mail servers to MailProbeFailing, which must therefore be true as soon as it is."""
+    found = {alert.name: alert.expr for alert in alerts()}
+    mail = found["MailProbeFailing"].replace('{job=~"(.*[-_/.])?(smtp|mail)([-_/.].*)?"}', "")
+    endpoint = found["ProbeEndpointDown"].partition("unless")[0]
+    assert f"({''.join(mail.split())})" == "".join(endpoint.split())
