@@ -1,10 +1,14 @@
-"""The tables of docs/rules.md, from the rules themselves. ``python -m tests.rules.table`` writes them anew."""
+"""The tables of docs/rules.md and the index of the runbooks, from the rules themselves.
+
+``python -m tests.rules.table`` writes them anew.
+"""
 
 from collections.abc import Iterator
 
-from tests.rules.rule_files import ROOT, Alert, alerts, paths
+from tests.rules.rule_files import ROOT, RUNBOOKS, Alert, alerts, paths
 
 PAGE = ROOT / "docs" / "rules.md"
+INDEX = RUNBOOKS / "README.md"
 BEGIN, END = "<!-- begin: python -m tests.rules.table -->\n", "<!-- end -->\n"
 
 
@@ -17,6 +21,24 @@ def renewed(page: str) -> str:
     """The page with its tables as they are now."""
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n{tables()}{END}{rest.partition(END)[2]}"
+
+
+def index() -> str:
+    """The runbooks' index, all of the page."""
+    head = (
+        "<!-- python -m tests.rules.table writes this page. -->\n"
+        "# Runbooks\n\n"
+        "What to do about each alert of [the bundled rules](../rules.md). Thresholds, waits and what each file needs\n"
+        "are in [its tables](../rules.md#all-alerts).\n"
+    )
+    return head + "".join(f"{line}\n" for path in paths() for line in _indexed(path.stem))
+
+
+def _indexed(domain: str) -> Iterator[str]:
+    yield from ("", f"## {domain}", "", "| alert | severity | says |", "|---|---|---|")
+    for alert in alerts():
+        if alert.domain == domain:
+            yield f"| [{alert.name}]({alert.name}.md) | {alert.severity} | {alert.annotations['summary']} |"
 
 
 def _section(domain: str) -> Iterator[str]:
@@ -42,3 +64,4 @@ def _row(alert: Alert) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(renewed(PAGE.read_text()))
+    INDEX.write_text(index())

@@ -12,10 +12,13 @@ from click.testing import CliRunner
 from receiver.cli import main
 from tests.rules.promql import metrics
 from tests.rules.rule_files import RUNBOOKS, Alert, alerts
-from tests.rules.table import PAGE, renewed
+from tests.rules.table import INDEX, PAGE, index, renewed
 
 every_alert = pytest.mark.parametrize("alert", alerts(), ids=str)
 every_page = pytest.mark.parametrize("page", [PAGE, *sorted(RUNBOOKS.glob("*.md"))], ids=lambda page: page.stem)
+
+OPERATORS = {">": "more than", "<": "less than", ">=": "at least", "<=": "at most"}
+"""How a runbook says them."""
 
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 
@@ -36,12 +39,25 @@ def runbook(alert: Alert) -> str:
     return (RUNBOOKS / f"{alert.name}.md").read_text()
 
 
+def row(alert: Alert) -> tuple[str, str, str, str]:
+    """The runbook's table: severity, default threshold, for, needs."""
+    line = r"\| severity \| default threshold \| for \| needs \|\n\|[-|]+\|\n\| (.*?) \| (.*?) \| (.*?) \| (.*?) \|\n"
+    [found] = re.findall(line, runbook(alert))
+    severity, threshold, waits, needs = found
+    return severity, threshold, waits, needs
+
+
 def test_the_tables_are_those_of_the_rules() -> None:
     assert PAGE.read_text() == renewed(PAGE.read_text()), "python -m tests.rules.table writes them anew"
 
 
+def test_the_index_of_the_runbooks_is_that_of_the_rules() -> None:
+    assert INDEX.read_text() == index(), "python -m tests.rules.table writes it anew"
+
+
 def test_there_is_a_runbook_for_each_alert_and_for_nothing_else() -> None:
-    assert sorted(path.name for path in RUNBOOKS.iterdir()) == sorted(f"{alert.name}.md" for alert in alerts())
+    pages = sorted(path.name for path in RUNBOOKS.iterdir() if path != INDEX)
+    assert pages == sorted(f"{alert.name}.md" for alert in alerts())
 
 
 @every_alert
@@ -51,12 +67,20 @@ def test_a_runbook_begins_with_the_alert_and_its_summary(alert: Alert) -> None:
 
 @every_alert
 def test_a_runbook_says_how_severe_it_is_how_long_it_waits_and_what_it_needs(alert: Alert) -> None:
-    row = r"\| severity \| default threshold \| for \| needs \|\n\|[-|]+\|\n\| (.*?) \| (.*?) \| (.*?) \| (.*?) \|\n"
-    [(severity, threshold, waits, needs)] = re.findall(row, runbook(alert))
+    severity, threshold, waits, needs = row(alert)
     assert severity == alert.severity
     assert (threshold in "–—-") == (not alert.thresholds), threshold
     assert waits == (alert.waits or "—")
     assert {exporter for exporter in alert.needs if exporter not in needs} == set()
+
+
+@every_alert
+def test_a_threshold_says_on_which_side_of_which_number_it_fires(alert: Alert) -> None:
+    """People override the number, so a share is said as the rule has it, too."""
+    _, said, _, _ = row(alert)
+    for threshold in alert.thresholds:
+        assert said.startswith(f"{OPERATORS[threshold.operator]} "), said
+        assert threshold.text in re.findall(r"[\d.]+", said), said
 
 
 @every_alert
