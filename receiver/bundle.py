@@ -293,7 +293,7 @@ def usage(folder: Path, form: Form, names: Collection[str]) -> Iterator[str]:
     if form.format == PROMETHEUS:
         yield f"In prometheus.yml:  rule_files: [{json.dumps(f'{place}/*.yml', ensure_ascii=False)}]"
         yield f"Before a reload:    promtool check rules {shlex.quote(place)}/*.yml"
-        yield from (f"Import into Grafana: {name}" for name in names if name.startswith("dashboards/"))
+        yield from (f"Import into Grafana: {place}/{name}" for name in names if name.startswith("dashboards/"))
         return
     yield f"Now: kubectl apply -n NAMESPACE -f {shlex.quote(place)}"
     if not form.labels:

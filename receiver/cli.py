@@ -336,7 +336,8 @@ def render_command(file: Path, config_file: Path, name: str, part: str) -> None:
     "--format",
     "format_",
     type=click.Choice(bundle.FORMATS),
-    help="Files for rule_files, the default; or objects for the Prometheus operator. Without DIR, to stdout.",
+    help="Files for rule_files, the default; or objects for the Prometheus operator. Without DIR, to stdout: "
+    "the objects of all domains, or the file of one.",
 )
 @click.option("--runbook-base", metavar="URL", help="Where your copies of the runbooks are, such as a wiki.")
 @click.option(

@@ -194,7 +194,7 @@ def test_the_dashboard_goes_with_the_receivers_own_rules_for_prometheus(
     result = rules(out, *arguments)
     assert set(texts(out)) == files
     dashboard = "dashboards/alert-receiver.json" in files
-    assert ("Import into Grafana: dashboards/alert-receiver.json\n" in result.stdout) == dashboard
+    assert (f"Import into Grafana: {out}/dashboards/alert-receiver.json\n" in result.stdout) == dashboard
     if dashboard:
         assert (out / "dashboards" / "alert-receiver.json").read_text() == '{"title": "Größe"}'
 
