@@ -64,7 +64,8 @@ async def serve() -> AsyncIterator[Serve]:
         server.close()
     for conversation in conversations:
         conversation.cancel()
-    await asyncio.gather(*conversations)
+    # A cancellation that got out of here would be no Exception to pytest, and leave other fixtures undone.
+    await asyncio.gather(*conversations, return_exceptions=True)
 
 
 @pytest.fixture
