@@ -99,9 +99,49 @@ def test_the_check_comes_before_the_receiver_is_touched() -> None:
     weights = [int(it["annotations"]["helm.sh/hook-weight"]) for it in (secret, job)]
     assert weights == sorted(weights)
     for it in (secret, job):
-        assert it["annotations"]["helm.sh/hook"] == "pre-upgrade"
-    # It might come with this very upgrade.
+        assert it["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    # The Job stays for its log; a Secret that failed with it would only be forgotten.
+    assert [it["annotations"]["helm.sh/hook-delete-policy"].split(",")[2:] for it in (secret, job)] == [
+        ["hook-failed"],
+        [],
+    ]
+    # The release's own comes only after the check.
     assert "serviceAccountName" not in made.one_hook("Job")["spec"]["template"]["spec"]
+
+
+def test_the_check_has_the_surroundings_of_the_receiver_but_not_its_books() -> None:
+    made = rendering(case("everything"))
+    receiver = made.one("StatefulSet")["spec"]["template"]
+    check = made.one_hook("Job")["spec"]["template"]
+    assert check["spec"]["initContainers"] == receiver["spec"]["initContainers"]
+    assert check["spec"]["priorityClassName"] == receiver["spec"]["priorityClassName"]
+    assert check["spec"]["containers"][0]["volumeMounts"] == receiver["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": "data", "emptyDir": {}} in check["spec"]["volumes"]
+
+
+def test_the_pods_of_hooks_have_the_receivers_annotations_and_may_have_others(tmp_path: Path) -> None:
+    values = {
+        **yaml.safe_load(case("minimal").read_text()),
+        "podAnnotations": {"linkerd.io/inject": "enabled", "helm.sh/hook": "pre-install", "owner": "platform"},
+        "podLabels": {"mesh": "one", "team": "platform"},
+    }
+    check = of(tmp_path, values).one_hook("Job")["spec"]["template"]["metadata"]
+    assert check["annotations"] == values["podAnnotations"]
+    values["configCheck"] = {
+        "podAnnotations": {"linkerd.io/inject": "disabled"},
+        "podLabels": {"mesh": "none", "app.kubernetes.io/component": "receiver"},
+    }
+    values["test"] = {"podAnnotations": {"linkerd.io/inject": "disabled"}}
+    made = of(tmp_path, values)
+    check = made.one_hook("Job")["spec"]["template"]["metadata"]
+    test = made.one_hook("Pod")["metadata"]["annotations"]
+    for annotations in (check["annotations"], test):
+        assert annotations["linkerd.io/inject"] == "disabled"
+        assert annotations["owner"] == "platform"
+    assert test["helm.sh/hook"] == "test"
+    assert (check["labels"]["mesh"], check["labels"]["team"]) == ("none", "platform")
+    assert check["labels"]["app.kubernetes.io/component"] == "config-check"
+    assert made.one("StatefulSet")["spec"]["template"]["metadata"]["annotations"]["linkerd.io/inject"] == "enabled"
 
 
 def test_the_books_are_in_the_volume() -> None:
@@ -128,6 +168,11 @@ def test_the_command_of_the_pod_is_one_that_the_receiver_has() -> None:
     )
     for argument in container["args"][1:]:
         assert argument.partition("=")[0] in known.stdout
+
+
+def test_by_default_it_listens_on_ipv4_and_ipv6() -> None:
+    container = rendering(case("minimal")).one("StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+    assert "--web.listen-address=:9095" in container["args"]
 
 
 @pytest.fixture

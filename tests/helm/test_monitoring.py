@@ -1,8 +1,8 @@
 """The rules, the thresholds, the dashboard, the scrape and the route."""
 
 import json
-import re
 import subprocess
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -194,15 +194,16 @@ def test_the_operators_alertmanager_sends_all_of_them_with_its_token() -> None:
     assert spec["route"]["receiver"] == spec["route"]["routes"][0]["receiver"] == spec["receivers"][0]["name"]
 
 
+def test_the_operators_alertmanager_repeats_in_time_to_remind(tmp_path: Path) -> None:
+    made = of(tmp_path, {**MINIMAL, "alertmanagerConfig": {"enabled": True}})
+    assert made.one("AlertmanagerConfig")["spec"]["route"]["repeatInterval"] == "4h"
+
+
 @pytest.mark.real("amtool")
 @pytest.mark.parametrize("values", CASES, ids=lambda path: path.name.removesuffix("-values.yaml"))
 def test_alertmanager_takes_the_route_of_the_notes(values: Path, tmp_path: Path) -> None:
     said = notes(tmp_path, values)
-    lines = re.findall(r"^     (?=(?:route|receivers|  +).*$)(.*)$", said, re.M)
-    text = "\n".join(lines)
-    config = text[text.index("route:") : text.index("max_alerts: 0")] + said.partition("max_alerts: 0")[0][:0]
-    rest = said[said.index("max_alerts: 0") :].partition("\n\n")[0]
-    config += "\n".join(line.removeprefix("     ") for line in rest.split("\n"))
+    config = textwrap.dedent(said[said.index("     route:") :].partition("\n\n")[0])
     (tmp_path / "alertmanager.yml").write_text(config)
     run = subprocess.run(
         ["amtool", "check-config", tmp_path / "alertmanager.yml"], capture_output=True, text=True, check=False
@@ -210,6 +211,8 @@ def test_alertmanager_takes_the_route_of_the_notes(values: Path, tmp_path: Path)
     assert run.returncode == 0, config + run.stdout + run.stderr
     [read] = load(config)
     assert read["route"]["routes"][0]["group_by"] == ["..."]
+    # Helm would merge another one into it, such as the 12h of kube-prometheus-stack.
+    assert read["route"]["repeat_interval"] == "4h"
     with_token = "authorization" in json.dumps(read)
     assert with_token == ("everything" in values.name)
 
@@ -235,7 +238,8 @@ def test_the_notes_name_what_there_is(values: Path, release: str, tmp_path: Path
     assert ("helm -n" in said) == bool(made.of_kind("Pod"))
     assert ("serviceMonitor.enabled=true" in said) == (not made.of_kind("ServiceMonitor"))
     assert ("prometheusRule.enabled=true" in said) == (not made.of_kind("PrometheusRule"))
-    assert ("alertmanagerConfigMatcherStrategy" in said) == bool(made.of_kind("AlertmanagerConfig"))
+    for way in ("OnNamespaceExceptForAlertmanagerNamespace", "{type: None}", "alertmanagerConfiguration:"):
+        assert (way in said) == bool(made.of_kind("AlertmanagerConfig"))
     assert ("there are no tokens" in said) == (not values.name.startswith(("everything", "existing")))
     assert ("persistence.enabled=false" in said) == values.name.startswith("openshift")
     assert "<no value>" not in said

@@ -12,7 +12,7 @@ import yaml
 
 from tests.helm import crds
 from tests.helm.readme import CHART, VALUES
-from tests.helm.rendering import CASES, NEWEST, OLDEST, Rendering, case, of, rendering, template, texts
+from tests.helm.rendering import CASES, NEWEST, OLDEST, Rendering, case, helm, of, rendering, template, texts, written
 
 pytestmark = pytest.mark.real("helm")
 
@@ -87,6 +87,51 @@ def test_names_and_labels_are_never_too_long_and_no_object_is_made_twice(values:
     assert len(rendering(values, release).one("StatefulSet")["metadata"]["name"]) <= 52
 
 
+@pytest.mark.parametrize("release", ["prod.eu", "a.b-" + "c" * 46 + ".d"])
+def test_a_release_with_dots_makes_names_without(release: str) -> None:
+    for it in rendering(case("everything"), release).objects:
+        check(it, NEWEST)
+    made = rendering(case("minimal"), release)
+    for it in made.objects:
+        assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", it["metadata"]["name"])
+        assert it["metadata"]["labels"]["app.kubernetes.io/instance"] == release
+
+
+def test_a_release_whose_name_no_service_may_have_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = written(tmp_path, MINIMAL)
+    run = helm("template", "123", CHART, "--kube-version", NEWEST, "-f", file)
+    assert 'The objects would be called "123-alert-receiver", which a Service can\'t be' in run.stderr
+    assert "give fullnameOverride" in run.stderr
+    assert (
+        helm(
+            "template", "123", CHART, "--kube-version", NEWEST, "-f", file, "--set", "fullnameOverride=teller"
+        ).returncode
+        == 0
+    )
+
+
+@every_case
+def test_a_receiver_of_one_family_has_no_service_of_both(values: Path) -> None:
+    chosen = yaml.safe_load(values.read_text())
+    if chosen.get("listenHost"):
+        assert "DualStack" not in chosen.get("service", {}).get("ipFamilyPolicy", "")
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "[::]", "192.0.2.1"])
+def test_where_it_listens_is_one_argument(host: str, tmp_path: Path) -> None:
+    args = pod(of(tmp_path, {**MINIMAL, "listenHost": host}))["containers"][0]["args"]
+    assert f"--web.listen-address={host}:9095" in args
+
+
+def test_large_integers_stay_integers(tmp_path: Path) -> None:
+    large = {"terminationGracePeriodSeconds": 1000000, "configCheck": {"timeoutSeconds": 2000000}}
+    made = of(tmp_path, {**MINIMAL, **large})
+    assert pod(made)["terminationGracePeriodSeconds"] == 1000000
+    assert made.one_hook("Job")["spec"]["activeDeadlineSeconds"] == 2000000
+    for it in made.objects:
+        check(it, NEWEST)
+
+
 def test_a_release_called_like_the_chart_does_not_say_it_twice() -> None:
     assert rendering(case("minimal"), "alert-receiver").one("Service")["metadata"]["name"] == "alert-receiver"
 
@@ -123,10 +168,18 @@ def test_the_network_policy_lets_the_test_in_and_who_sends_and_scrapes() -> None
     assert made.one("NetworkPolicy")["spec"]["egress"] == [{}]
 
 
+def test_a_network_policy_without_peers_lets_nobody_in(tmp_path: Path) -> None:
+    closed = {**MINIMAL, "networkPolicy": {"enabled": True, "ingress": {"from": []}}}
+    [rule] = of(tmp_path, closed).one("NetworkPolicy")["spec"]["ingress"]
+    assert [it["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for it in rule["from"]] == ["test"]
+    # A rule with an empty `from` would let in everybody.
+    assert of(tmp_path, {**closed, "test": {"enabled": False}}).one("NetworkPolicy")["spec"]["ingress"] == []
+
+
 def test_a_restricted_network_policy_lets_out_dns_and_what_is_said() -> None:
     dns, mail = rendering(case("everything")).one("NetworkPolicy")["spec"]["egress"]
-    assert {port["protocol"] for port in dns["ports"]} == {"UDP", "TCP"}
-    assert {port["port"] for port in dns["ports"]} == {53}
+    ports = [(port["port"], port["protocol"]) for port in dns["ports"]]
+    assert sorted(ports) == [(53, "TCP"), (53, "UDP"), (5353, "TCP"), (5353, "UDP")]
     assert mail["ports"] == [{"port": 587, "protocol": "TCP"}]
 
 

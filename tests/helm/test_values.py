@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.helm.readme import PAGE, SCHEMA, VALUES, Value, described, renewed, values, written
-from tests.helm.rendering import CASES, of, refusal
+from tests.helm.readme import CHART, PAGE, SCHEMA, VALUES, Value, described, renewed, values, written
+from tests.helm.rendering import CASES, NEWEST, helm, of, refusal
 
 OPEN = {"name": "log", "type": "console"}
 TOKEN = {"name": "alertmanager", "token": "inline", "scopes": ["webhook"]}
@@ -101,6 +101,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "at '/podDisruptionBudget/maxUnavailable': maximum: got 2, want 1",
     ),
     "a log level that is none": ({"log": {"level": "trace"}}, "value must be one of 'debug', 'info', 'warn', 'error'"),
+    "listening where nobody else can send": (
+        {"listenHost": "127.0.0.1"},
+        'listenHost is "127.0.0.1", where only the pod itself would reach the receiver',
+    ),
+    "listening at the loopback of IPv6": ({"listenHost": "[::1]"}, "leave it empty for every address, IPv4 and IPv6"),
+    "an IPv6 address without brackets": ({"listenHost": "::"}, "at '/listenHost': '::' does not match pattern"),
+    "listening at a name": ({"listenHost": "localhost"}, "at '/listenHost': 'localhost' does not match pattern"),
+    "a file's name that Kubernetes keeps for itself": (
+        {"files": {"..a": ""}},
+        "at '/files': additional properties '..a' not allowed",
+    ),
+    "a key that Kubernetes keeps for itself": (
+        {"secrets": [{"name": "a", "keys": ["..a"]}]},
+        "at '/secrets/0/keys/0': '..a' does not match pattern",
+    ),
     "a file's name that can't be a key": (
         {"files": {"a/b": ""}},
         "at '/files': additional properties 'a/b' not allowed",
@@ -119,6 +134,44 @@ def test_what_is_wrong_is_refused_with_what_would_be_right(name: str, tmp_path: 
 def test_a_file_that_a_volume_of_ones_own_brings_is_no_concern_of_the_charts(tmp_path: Path) -> None:
     for path in ("/run/secrets/password", "../secrets/password"):
         of(tmp_path, {"config": {"channels": [OPEN], "smtp": {"host": "h", "password_file": path}}})
+
+
+@pytest.mark.real("helm")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"storage": "x"},
+        {"storage": {"url": 5}},
+        {"auth": []},
+        {"auth": {"tokens": "x"}},
+        {"auth": {"tokens": ["x"]}},
+        {"auth": {"tokens": [{"name": "a", "token_file": 5, "scopes": "webhook"}]}},
+        {"auth": {"tokens": [{"name": "a", "token_file": "secrets/a/b", "scopes": "webhook"}]}},
+    ],
+    ids=str,
+)
+def test_what_is_of_the_wrong_kind_is_left_to_the_check_or_refused_in_words(
+    wrong: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(json.dumps({"config": {"channels": [OPEN], **wrong}}))
+    run = helm("template", "demo", CHART, "--kube-version", NEWEST, "-f", file)
+    said = ("config.auth.tokens is given", "config.storage.url is", "and nothing mounts that")
+    assert run.returncode == 0 or any(text in run.stderr for text in said), run.stderr
+    for trace in (
+        "can't evaluate",
+        "wrong type",
+        "error calling has",
+        "error calling include: template",
+        "nil pointer",
+    ):
+        assert trace not in run.stderr
+
+
+@pytest.mark.real("helm")
+@pytest.mark.parametrize("name", [".hidden", "a..b", "_", "a"])
+def test_names_that_kubernetes_takes_for_keys_are_taken(name: str, tmp_path: Path) -> None:
+    of(tmp_path, {"config": {"channels": [OPEN]}, "files": {name: ""}, "secrets": [{"name": "a", "keys": [name]}]})
 
 
 def schema() -> dict[str, Any]:

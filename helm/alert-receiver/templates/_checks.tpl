@@ -10,9 +10,14 @@
 {{- if and $values.config (empty $values.config.channels) -}}
   {{- fail "\n\nconfig.channels is empty: name at least one channel, such as {name: oncall, type: slack, webhook_url_file: secrets/slack/url}." -}}
 {{- end -}}
-{{- $url := (($values.config).storage).url | default "" -}}
+{{- $storage := get ($values.config | default dict) "storage" -}}
+{{- $url := "" -}}
+{{- if kindIs "map" $storage }}{{ $url = toString ($storage.url | default "") }}{{ end -}}
 {{- if and $url (not (hasPrefix "sqlite:////data/" $url)) -}}
   {{- fail (printf "\n\nconfig.storage.url is %q, which is not in the volume: leave it out, or name a file under /data, such as sqlite:////data/alert-receiver.db." $url) -}}
+{{- end -}}
+{{- if regexMatch "^127\\.|^\\[[0:]*:0*1\\]$" $values.listenHost -}}
+  {{- fail (printf "\n\nlistenHost is %q, where only the pod itself would reach the receiver: leave it empty for every address, IPv4 and IPv6." $values.listenHost) -}}
 {{- end -}}
 {{- include "alert-receiver.checkFiles" . -}}
 {{- if include "alert-receiver.hasTokens" . -}}

@@ -4,11 +4,16 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 52 characters: Kubernetes puts a StatefulSet's name and a hash of 10 into a label, which may have 63. */}}
+{{/* No dots, which a release may have and a Service not. At most 52 characters: Kubernetes puts a StatefulSet's name and a hash of 10 into a label, which may have 63. */}}
 {{- define "alert-receiver.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- $cut := default $full .Values.fullnameOverride | replace "." "-" | trunc 52 -}}
+{{- $taken := regexReplaceAll "-+$" $cut "" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $taken) -}}
+  {{- fail (printf "\n\nThe objects would be called %q, which a Service can't be: its name begins with a letter and has only a-z, 0-9 and hyphens. Take another release name, or give fullnameOverride." $taken) -}}
+{{- end -}}
+{{- $taken -}}
 {{- end -}}
 
 {{/* The full name with something after it: (list $ "rules"). A long name is cut, so that all of it fits into a label. */}}
@@ -28,13 +33,13 @@
 
 {{- define "alert-receiver.image" -}}
 {{- $registry := (.Values.global).imageRegistry | default .Values.image.registry -}}
-{{- $image := printf "%s/%s:%s" $registry .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- $image := printf "%s/%s:%s" (trimSuffix "/" $registry) .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- with .Values.image.digest }}{{ $image = printf "%s@%s" $image . }}{{ end -}}
 {{- $image -}}
 {{- end -}}
 
 {{- define "alert-receiver.url" -}}
-http://{{ include "alert-receiver.fullname" . }}.{{ include "alert-receiver.namespace" . }}.svc:{{ .Values.service.port }}/webhook
+http://{{ include "alert-receiver.fullname" . }}.{{ include "alert-receiver.namespace" . }}.svc:{{ .Values.service.port | int64 }}/webhook
 {{- end -}}
 
 {{/* Labels */}}
@@ -51,13 +56,15 @@ app.kubernetes.io/component: receiver
 {{- end -}}
 
 {{/*
-A pod's labels: (list $ "receiver"). None that changes with the chart's version alone, so that no such change restarts
+A pod's labels: (list $ "receiver"), with further labels as a third. None that changes with the chart's version alone, so that no such change restarts
 the receiver.
 */}}
 {{- define "alert-receiver.podLabels" -}}
 {{- $root := index . 0 -}}
 {{- $own := include "alert-receiver.selectorLabels" $root | fromYaml -}}
-{{- merge $own (dict "app.kubernetes.io/component" (index . 1)) $root.Values.podLabels $root.Values.commonLabels | toYaml -}}
+{{- $further := gt (len .) 2 | ternary (last .) dict -}}
+{{- $own = set $own "app.kubernetes.io/component" (index . 1) -}}
+{{- merge $own $further $root.Values.podLabels $root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
 {{/* An object's labels: (list $ "receiver"), with further labels as a third. What selectors ask for can't be overridden. */}}
@@ -156,9 +163,21 @@ httpGet:
 {{ omit (index . 0) "enabled" | toYaml }}
 {{- end -}}
 
+{{/* The configuration's tokens as YAML. What is of another kind than it should be is left to check-config. */}}
+{{- define "alert-receiver.tokens" -}}
+{{- $tokens := list -}}
+{{- $auth := get (.Values.config | default dict) "auth" -}}
+{{- if kindIs "map" $auth -}}
+  {{- if kindIs "slice" $auth.tokens -}}
+    {{- range $auth.tokens }}{{ if kindIs "map" . }}{{ $tokens = append $tokens . }}{{ end }}{{ end -}}
+  {{- end -}}
+{{- end -}}
+{{- if $tokens }}{{ toYaml $tokens }}{{ end -}}
+{{- end -}}
+
 {{/* Yes, if the configuration has tokens, as far as the chart can see. */}}
 {{- define "alert-receiver.hasTokens" -}}
-{{- if ((.Values.config).auth).tokens }}yes{{ end -}}
+{{- if include "alert-receiver.tokens" . }}yes{{ end -}}
 {{- end -}}
 
 {{/* Where a path of the configuration is in the container. */}}
@@ -172,8 +191,9 @@ httpGet:
 {{- if .Values.test.tokenSecret.name -}}
   {{- $found = .Values.test.tokenSecret -}}
 {{- else -}}
-  {{- range $token := ((.Values.config).auth).tokens | default list -}}
-    {{- if and $token.token_file (has "webhook" ($token.scopes | default list)) -}}
+  {{- range $token := include "alert-receiver.tokens" . | fromYamlArray -}}
+    {{- $scopes := ternary $token.scopes list (kindIs "slice" $token.scopes) -}}
+    {{- if and (kindIs "string" $token.token_file) (has "webhook" $scopes) -}}
       {{- $path := include "alert-receiver.absolute" $token.token_file -}}
       {{- range $secret := $.Values.secrets -}}
         {{- range $key := $secret.keys -}}
