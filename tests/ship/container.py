@@ -27,12 +27,12 @@ _OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS)}
 
 _OVERLAY = """
 set -e
-mkdir "$1" "$1/upper" "$1/work" "$1/root"
+mkdir "$1" "$1/upper" "$1/work" "$1/merged"
 chmod 755 "$1/upper"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-cp --remove-destination /etc/resolv.conf /etc/hosts "$1/root/etc/"
-mount --rbind /dev "$1/root/dev"
-mount --bind /proc "$1/root/proc"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/merged"
+cp --remove-destination /etc/resolv.conf /etc/hosts "$1/merged/etc/"
+mount --rbind /dev "$1/merged/dev"
+mount --bind /proc "$1/merged/proc"
 """
 
 # The only process of its own world: nobody else's network, nobody's signals; nothing can be written but /data.
@@ -110,7 +110,7 @@ class Root:
     def __init__(self, world: World, name: str) -> None:
         """An overlay of this machine's root, with a ``python`` that has pip."""
         self.world = world
-        self.path = world.folder / name / "root"
+        self.path = world.folder / name / "merged"
         self.env = {"PATH": PATH}
         self.workdir = "/"
         try:
