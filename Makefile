@@ -28,7 +28,7 @@ demo: $(VENV)/installed ## see it work: alerts in, mails and Slack messages out,
 	@$(BIN)/alert-receiver demo
 
 # Many tests wait for real programs: three processes keep two processors busy.
-test: $(VENV)/installed $(VENV)/wheels ## run the tests, about five minutes
+test: $(VENV)/installed $(VENV)/wheels ## run the tests, about seven minutes
 	@PATH="$(CURDIR)/$(TOOLS):$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile
 
 prove: $(VENV)/installed ## run the long proofs; their figures go to docs/proofs.md

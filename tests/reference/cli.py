@@ -21,7 +21,7 @@ EXITS: Mapping[str, tuple[str, str]] = {
     ),
     "check-config": ("every file can be used", "a file can't; with `--deep` also if something that it names fails"),
     "send-test": ("every channel took the message", "the configuration can't be used, or a channel failed"),
-    "schema": ("always", "–"),
+    "schema": ("it is printed", "the output has no room, as with any command"),
     "demo": ("the demo came to its end", "the mail server that it brings is not installed"),
     "simulate": ("the simulation came to its end", "the configuration or the events can't be used"),
     "render": (
